@@ -1,0 +1,39 @@
+//! The words of Drawloom: what a job, a task, an object and a resource are.
+//!
+//! Plain data without I/O, shared by every other crate. Code that decides lives in the cores,
+//! code that talks to the world in the services.
+
+mod attribute;
+mod executor;
+mod failure;
+mod graph;
+mod id;
+mod message;
+mod object;
+mod resource;
+mod template;
+mod time;
+mod validate;
+
+pub use attribute::{Attribute, Attributes};
+pub use executor::{DeviceInfo, DeviceKind, ExecutorInfo, NumaNode};
+pub use failure::{Failure, FailureKind, FailureKinds};
+pub use graph::{Input, JobOptions, Literal, NamedOutput, OnFailure, Task, TaskGraph};
+pub use id::{
+    AttemptId, DeviceIndex, ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ParseIdError,
+    RequestId, TaskKey, TemplateKey,
+};
+pub use message::{
+    AssignedInput, Assignment, AttemptEnd, FromExecutor, InputSource, ObjectReport, Outcome,
+    ToExecutor,
+};
+pub use object::{DType, INLINE_LIMIT_BYTES, ObjectType, Shape, Value};
+pub use resource::{
+    Capacity, DeviceCapacity, GpuRequest, MILLI, ResourceName, ResourceRequest, Shortfall,
+};
+pub use template::{
+    Backoff, Constraints, KernelCall, LabelOperator, LabelRequirement, Labels, ProcessInput,
+    ProcessOutput, ProcessSpec, RetryPolicy, Run, Taint, Template, Toleration, Variant,
+};
+pub use time::Time;
+pub use validate::{GraphError, Limits, validate};

@@ -1,0 +1,175 @@
+//! What scheduler and executors say to each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use crate::{
+    AttemptId, DeviceIndex, Failure, ObjectKey, ObjectType, TaskKey, Template, TemplateKey, Value,
+};
+
+/// From the scheduler to an executor. Handled in the order of sending.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ToExecutor {
+    /// Queue this attempt, and run it as soon as its inputs are there and it fits.
+    Run(Box<Assignment>),
+    /// End this attempt, queued or running. Answered by `Ended` unless it ended before.
+    Cancel {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Give this attempt back if it has not started. Answered by `Recalled` if so.
+    Recall {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Drop these objects' replicas.
+    Release {
+        /// The objects.
+        objects: Vec<ObjectKey>,
+    },
+    /// Make a replica of an object here. Answered by `ReplicaAdded` or `ReplicaLost`.
+    Replicate {
+        /// The object.
+        object: ObjectKey,
+        /// Where replicas are, the preferred first.
+        sources: SmallVec<[Arc<str>; 1]>,
+    },
+    /// Everything of this template may be forgotten: its job has ended.
+    ForgetTemplates {
+        /// Templates whose job has ended.
+        templates: Vec<TemplateKey>,
+    },
+    /// The scheduler has nothing more for this executor, which asked to drain: it may stop.
+    Stop,
+}
+
+/// An attempt handed to an executor.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Assignment {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Which template, so that it need be sent only once per executor.
+    pub template_key: TemplateKey,
+    /// How it runs.
+    pub template: Arc<Template>,
+    /// Which of the template's variants was chosen.
+    pub variant: u8,
+    /// The devices it was given.
+    pub devices: SmallVec<[DeviceIndex; 2]>,
+    /// Its inputs, in order.
+    pub inputs: SmallVec<[AssignedInput; 2]>,
+    /// Tasks assigned to the same executor earlier that must succeed first (those that make its
+    /// inputs among them). The executor releases the attempt itself when they have. When one of
+    /// them does not succeed, the executor drops the attempt without a word; the scheduler, who
+    /// hears of the failure, takes it for recalled.
+    pub waits_for: SmallVec<[TaskKey; 2]>,
+    /// The key of its first output; further outputs follow it.
+    pub first_output: ObjectKey,
+    /// Larger goes first among those that could start.
+    pub priority: i32,
+}
+
+/// An input and where to find it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AssignedInput {
+    /// The object.
+    pub object: ObjectKey,
+    /// Where it is.
+    pub source: InputSource,
+}
+
+/// Where an input is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum InputSource {
+    /// On this executor already, or made there by a task in `waits_for`.
+    Local,
+    /// Here it is.
+    Inline(Value),
+    /// On other executors, at these addresses, the preferred first.
+    Remote(SmallVec<[Arc<str>; 1]>),
+}
+
+/// From an executor to the scheduler. Handled in the order of sending.
+#[derive(Clone, PartialEq, Debug)]
+pub enum FromExecutor {
+    /// It lives.
+    Heartbeat,
+    /// The attempt has started. Left out where `Ended` would follow at once.
+    Started {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The attempt has ended, or was cancelled before it started.
+    Ended(Box<AttemptEnd>),
+    /// The attempt had not started and is given back.
+    Recalled {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// An object arrived from elsewhere.
+    ReplicaAdded {
+        /// The object.
+        object: ObjectKey,
+        /// Its size.
+        size_bytes: u64,
+        /// How long the transfer took.
+        took: Duration,
+    },
+    /// A replica is gone, or could not be made.
+    ReplicaLost {
+        /// The object.
+        object: ObjectKey,
+    },
+    /// It wishes to leave: give it nothing more, move its objects away, then say `Stop`.
+    DrainRequested,
+}
+
+/// An attempt's end.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AttemptEnd {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it ran, from its start to its end; zero when it never started.
+    pub run_time: Duration,
+    /// How long it lay on the executor before it started.
+    pub queue_time: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// It made all its outputs, in order.
+    Succeeded(SmallVec<[ObjectReport; 1]>),
+    /// It failed.
+    Failed(Failure),
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// An object that an attempt made.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ObjectReport {
+    /// Small: here it is. A replica stays on the executor, too.
+    Inline(Value),
+    /// In the executor's store.
+    Stored {
+        /// What it is.
+        object_type: ObjectType,
+        /// Its size.
+        size_bytes: u64,
+    },
+}
+
+impl ObjectReport {
+    /// The object's size in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        match self {
+            ObjectReport::Inline(value) => value.data.len() as u64,
+            ObjectReport::Stored { size_bytes, .. } => *size_bytes,
+        }
+    }
+}
