@@ -1,0 +1,67 @@
+//! Readers of tables in text.
+
+use super::{NUMBER_NAMES, output};
+use crate::attribute::{AttributeKind, Constant, defaulted, optional};
+use crate::rule::{Call, tensor};
+use crate::{Arity, InputKind, InputSpec, Signature, SignatureError, ValueType};
+
+pub(super) const SIGNATURES: &[Signature] = &[Signature {
+    name: "read_csv",
+    summary: "Reads numbers from comma-separated text (RFC 4180 quoting; empty lines are skipped).",
+    inputs: &[InputSpec {
+        name: "text",
+        kind: InputKind::Blob,
+        arity: Arity::One,
+        doc: "the file's bytes",
+    }],
+    outputs: &[output("table", "[rows, columns]")],
+    attributes: &[
+        defaulted(
+            "dtype",
+            AttributeKind::OneOf(NUMBER_NAMES),
+            Constant::Text("f32"),
+            "the element type",
+        ),
+        defaulted(
+            "header",
+            AttributeKind::Bool,
+            Constant::Bool(false),
+            "whether the first line names the columns and is skipped",
+        ),
+        defaulted(
+            "delimiter",
+            AttributeKind::Text,
+            Constant::Text(","),
+            "the one ASCII character between fields",
+        ),
+        optional(
+            "columns",
+            AttributeKind::Ints { min: 0 },
+            "the columns to read, counted from 0, in the order wanted; all where none are given",
+        ),
+        optional("rows", AttributeKind::COUNT, "how many rows there must be"),
+        optional("cols", AttributeKind::COUNT, "how many columns the result must have"),
+    ],
+    rule: read_csv,
+    flops: |sizes| sizes.output(0).saturating_mul(20),
+}];
+
+fn read_csv(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
+    let arguments = &call.arguments;
+    let delimiter = arguments.text("delimiter");
+    if delimiter.len() != 1 || matches!(delimiter, "\n" | "\r" | "\"") {
+        return Err(
+            arguments.refuse("delimiter", "must be one ASCII character, no quote or line end")
+        );
+    }
+    let declared = arguments.optional_int("cols").map(i64::unsigned_abs);
+    let chosen = arguments.optional_ints("columns").map(|columns| columns.len() as u64);
+    if let (Some(declared), Some(chosen)) = (declared, chosen)
+        && declared != chosen
+    {
+        let message = format!("is {declared}, but `columns` lists {chosen}");
+        return Err(arguments.refuse("cols", message));
+    }
+    let rows = arguments.optional_int("rows").map(i64::unsigned_abs);
+    Ok(vec![tensor(Some(arguments.dtype("dtype")), Some(vec![rows, declared.or(chosen)]))])
+}
