@@ -1,0 +1,230 @@
+//! Admission: which ready attempts start now. Never beyond capacity.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use drawloom_model::{Capacity, DeviceIndex, ResourceRequest, Shortfall};
+use smallvec::SmallVec;
+
+use crate::attempts::Token;
+use crate::cores::{CoreSet, Cores};
+
+/// How many attempts may start while an attempt before them is too large for what is free. From
+/// then on what it needs is kept for it as it becomes free.
+const STARVING_AFTER_STARTS: u64 = 64;
+
+type Devices = SmallVec<[DeviceIndex; 2]>;
+
+/// Index of a class of attempts that ask for the same.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct ClassId(u32);
+
+/// The order of starting: larger priorities first, then earlier arrivals.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Rank {
+    priority: Reverse<i32>,
+    arrival: u64,
+}
+
+impl Rank {
+    pub(crate) fn new(priority: i32, arrival: u64) -> Self {
+        Rank { priority: Reverse(priority), arrival }
+    }
+}
+
+struct Class {
+    request: ResourceRequest,
+    devices: Devices,
+    ready: BTreeMap<Rank, Token>,
+    /// The number of starts when its first attempt was first found not to fit.
+    blocked_at: Option<u64>,
+}
+
+/// What is free, and the attempts that wait for it.
+///
+/// Attempts with the same request and devices form a class; whether one fits is asked once per
+/// class. Between calls no ready attempt fits.
+pub(crate) struct Admission {
+    total: Capacity,
+    free: Capacity,
+    cores: CoreSet,
+    classes: Vec<Class>,
+    class_ids: BTreeMap<(ResourceRequest, Devices), ClassId>,
+    last_class: Option<ClassId>,
+    /// The first of each class that has any.
+    heads: BTreeSet<(Rank, ClassId)>,
+    starts: u64,
+}
+
+impl Admission {
+    pub(crate) fn new(capacity: Capacity, cores: CoreSet) -> Self {
+        Admission {
+            free: capacity.clone(),
+            total: capacity,
+            cores,
+            classes: Vec::new(),
+            class_ids: BTreeMap::new(),
+            last_class: None,
+            heads: BTreeSet::new(),
+            starts: 0,
+        }
+    }
+
+    pub(crate) fn free(&self) -> &Capacity {
+        &self.free
+    }
+
+    /// The class of a request, or what the whole executor has too little of.
+    pub(crate) fn classify(
+        &mut self,
+        request: &ResourceRequest,
+        devices: &Devices,
+    ) -> Result<ClassId, Option<Shortfall>> {
+        if let Some(last) = self.last_class {
+            let class = &self.classes[last.0 as usize];
+            if class.request == *request && class.devices == *devices {
+                return Ok(last);
+            }
+        }
+        let key = (request.clone(), devices.clone());
+        let id = match self.class_ids.get(&key) {
+            Some(id) => *id,
+            None => self.add_class(key)?,
+        };
+        self.last_class = Some(id);
+        Ok(id)
+    }
+
+    fn add_class(
+        &mut self,
+        key: (ResourceRequest, Devices),
+    ) -> Result<ClassId, Option<Shortfall>> {
+        if !self.total.fits_on(&key.0, &key.1) {
+            return Err(self.total.shortfall(&key.0));
+        }
+        let id = ClassId(self.classes.len() as u32);
+        let (request, devices) = key.clone();
+        self.classes.push(Class { request, devices, ready: BTreeMap::new(), blocked_at: None });
+        self.class_ids.insert(key, id);
+        Ok(id)
+    }
+
+    /// Starts an attempt of this class at once, where none waits and it fits.
+    pub(crate) fn start_at_once(&mut self, class: ClassId) -> Option<Cores> {
+        let Class { request, devices, .. } = &self.classes[class.0 as usize];
+        if !self.heads.is_empty() || !self.free.fits_on(request, devices) {
+            return None;
+        }
+        self.starts += 1;
+        self.free.take(request, devices);
+        Some(self.cores.take(request.cpu_milli))
+    }
+
+    /// Queues a ready attempt.
+    pub(crate) fn push(&mut self, class: ClassId, rank: Rank, token: Token) {
+        self.change(class, |class| class.ready.insert(rank, token));
+    }
+
+    /// Takes a ready attempt out of the queue.
+    pub(crate) fn remove(&mut self, class: ClassId, rank: Rank) {
+        self.change(class, |class| {
+            if class.first() == Some(rank) {
+                class.blocked_at = None;
+            }
+            class.ready.remove(&rank)
+        });
+    }
+
+    /// Changes a class's queue and keeps `heads` true.
+    fn change<R>(&mut self, id: ClassId, change: impl FnOnce(&mut Class) -> R) -> R {
+        let class = &mut self.classes[id.0 as usize];
+        let before = class.first();
+        let result = change(class);
+        let after = class.first();
+        if before != after {
+            before.map(|rank| self.heads.remove(&(rank, id)));
+            self.heads.extend(after.map(|rank| (rank, id)));
+        }
+        result
+    }
+
+    /// Starts what fits, in the order of ranks; smaller ones may pass one that does not fit until
+    /// it has waited for long.
+    pub(crate) fn admit(&mut self, started: &mut Vec<(Token, Cores)>) {
+        // What those may take that come after a starving one; all that is free without one.
+        let mut spare: Option<Capacity> = None;
+        let mut next = self.heads.first().copied();
+        while let Some((rank, id)) = next {
+            let class = &self.classes[id.0 as usize];
+            let fits = self.free.fits_on(&class.request, &class.devices)
+                && spare.as_ref().is_none_or(|s| s.fits_on(&class.request, &class.devices));
+            if fits {
+                started.extend(self.start_head(id, spare.as_mut()));
+            } else {
+                self.keep_back(id, &mut spare);
+            }
+            next = self.heads.range((Bound::Excluded((rank, id)), Bound::Unbounded)).next().copied();
+        }
+    }
+
+    fn start_head(&mut self, id: ClassId, spare: Option<&mut Capacity>) -> Option<(Token, Cores)> {
+        let (_, token) = self.change(id, |class| class.ready.pop_first())?;
+        self.starts += 1;
+        let class = &mut self.classes[id.0 as usize];
+        class.blocked_at = None;
+        if let Some(spare) = spare {
+            spare.take(&class.request, &class.devices);
+        }
+        self.free.take(&class.request, &class.devices);
+        Some((token, self.cores.take(class.request.cpu_milli)))
+    }
+
+    /// Remembers that the class is blocked, and takes what it needs out of `spare` once it has
+    /// been for long.
+    fn keep_back(&mut self, id: ClassId, spare: &mut Option<Capacity>) {
+        let class = &mut self.classes[id.0 as usize];
+        let blocked_at = *class.blocked_at.get_or_insert(self.starts);
+        if self.starts - blocked_at >= STARVING_AFTER_STARTS {
+            let spare = spare.get_or_insert_with(|| self.free.clone());
+            withhold(spare, &class.request, &class.devices);
+        }
+    }
+
+    /// Gives back what an attempt of this class had.
+    pub(crate) fn give_back(&mut self, class: ClassId, cores: &[u32]) {
+        let class = &self.classes[class.0 as usize];
+        self.free.give_back(&class.request, &class.devices);
+        self.cores.give_back(cores);
+    }
+
+    /// Forgets every class. Only while no attempt is here.
+    pub(crate) fn forget_classes(&mut self) {
+        self.classes.clear();
+        self.class_ids.clear();
+        self.last_class = None;
+    }
+}
+
+impl Class {
+    fn first(&self) -> Option<Rank> {
+        self.ready.first_key_value().map(|(rank, _)| *rank)
+    }
+}
+
+/// Takes as much of `request` from `spare` as there is.
+fn withhold(spare: &mut Capacity, request: &ResourceRequest, devices: &[DeviceIndex]) {
+    spare.cpu_milli = spare.cpu_milli.saturating_sub(request.cpu_milli);
+    spare.memory_bytes = spare.memory_bytes.saturating_sub(request.memory_bytes);
+    for (name, milli) in &request.custom {
+        if let Some(left) = spare.custom.get_mut(name) {
+            *left = left.saturating_sub(*milli);
+        }
+    }
+    let Some(gpu) = &request.gpu else { return };
+    for device in devices {
+        let left = &mut spare.devices[usize::from(device.0)];
+        left.milli = left.milli.saturating_sub(gpu.milli);
+        left.vram_bytes = left.vram_bytes.saturating_sub(gpu.vram_bytes);
+    }
+}

@@ -1,0 +1,106 @@
+//! What the executor's core hears and what it asks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawloom_model::{
+    Assignment, AttemptId, Capacity, FromExecutor, ObjectKey, Outcome, ToExecutor,
+};
+use smallvec::SmallVec;
+
+use crate::Cores;
+
+/// What an executor has.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Config {
+    /// Everything it offers.
+    pub capacity: Capacity,
+    /// The indexes of its cores. Made up to the capacity's whole cores where they are fewer.
+    pub cores: Vec<u32>,
+}
+
+/// News for the core.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// The scheduler says something.
+    Told(ToExecutor),
+    /// A fetched object is in the store.
+    InputArrived {
+        /// The object.
+        object: ObjectKey,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// An object could be fetched from none of its sources.
+    FetchFailed {
+        /// The object.
+        object: ObjectKey,
+        /// Why, for people.
+        why: String,
+    },
+    /// A client put an object into the store.
+    ObjectPut {
+        /// The object.
+        object: ObjectKey,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// A started attempt has ended; where it succeeded, its outputs are in the store.
+    AttemptEnded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long it ran.
+        run_time: Duration,
+    },
+    /// The process has been asked to end.
+    DrainWanted,
+    /// The moment that [`crate::Executor::next_timeout`] named has come.
+    TimeoutDue,
+}
+
+/// Work for the service, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    /// Fetch an object into the store; answered by `InputArrived` or `FetchFailed`.
+    Fetch {
+        /// The object.
+        object: ObjectKey,
+        /// Where it is, the preferred first.
+        sources: SmallVec<[Arc<str>; 1]>,
+    },
+    /// Run an attempt; answered by `AttemptEnded`. The service tells the scheduler `Started`
+    /// unless the attempt ends before it sends.
+    Start {
+        /// The attempt, its devices among it.
+        assignment: Box<Assignment>,
+        /// The cores that are its alone; empty where it asked for a part of one.
+        cores: Cores,
+    },
+    /// End a running attempt; `AttemptEnded` follows all the same.
+    Kill {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        why: KillReason,
+    },
+    /// Tell the scheduler.
+    Say(FromExecutor),
+    /// Forget these objects. Buffers that a running attempt reads live on until it has ended.
+    Drop {
+        /// The objects.
+        objects: Vec<ObjectKey>,
+    },
+    /// The scheduler needs this executor no longer: end the process.
+    Stop,
+}
+
+/// Why a running attempt is ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KillReason {
+    /// The scheduler said so.
+    Cancelled,
+    /// It ran longer than this, its timeout.
+    TimedOut(Duration),
+}

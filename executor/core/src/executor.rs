@@ -1,0 +1,524 @@
+//! The machine: one function per thing that can happen.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use drawloom_model::{
+    Assignment, AttemptEnd, AttemptId, Capacity, Failure, FailureKind, FromExecutor, InputSource,
+    JobKey, ObjectKey, Outcome, ResourceRequest, Shortfall, TaskKey, TemplateKey, Time, ToExecutor,
+    Variant,
+};
+
+use crate::admission::{Admission, ClassId};
+use crate::attempts::{Attempts, Entry, Running, Stage, Token};
+use crate::cores::{CoreSet, Cores};
+use crate::objects::{Found, Objects};
+use crate::{Command, Config, Event, KillReason};
+
+type Commands = Vec<Command>;
+
+/// Decides which attempts start when, on which cores, and what is fetched for them.
+///
+/// Hand over every event with [`Executor::handle`] and carry the commands out in order; call it
+/// with [`Event::TimeoutDue`] when [`Executor::next_timeout`] has come. It never blocks and never
+/// fails: news of attempts and objects it does not know is dropped.
+pub struct Executor {
+    admission: Admission,
+    attempts: Attempts,
+    objects: Objects,
+    /// Tasks that did not succeed here: attempts that wait for them never run.
+    not_succeeded: BTreeSet<TaskKey>,
+    deadlines: BTreeSet<(Time, Token)>,
+    /// Attempts that became ready during the event at hand.
+    ready: Vec<Token>,
+    started: Vec<(Token, Cores)>,
+    /// Whether anything became free during the event at hand.
+    freed: bool,
+}
+
+impl Executor {
+    /// An idle executor.
+    pub fn new(config: Config) -> Self {
+        let whole_cores = config.capacity.cpu_milli / drawloom_model::MILLI;
+        let cores = CoreSet::new(config.cores, whole_cores);
+        Executor {
+            admission: Admission::new(config.capacity, cores),
+            attempts: Attempts::default(),
+            objects: Objects::default(),
+            not_succeeded: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            ready: Vec::new(),
+            started: Vec::new(),
+            freed: false,
+        }
+    }
+
+    /// Takes in one event.
+    pub fn handle(&mut self, now: Time, event: Event, commands: &mut Commands) {
+        match event {
+            Event::Told(message) => self.on_told(now, message, commands),
+            Event::InputArrived { object, size_bytes } => {
+                self.on_input_arrived(now, object, size_bytes, commands);
+            }
+            Event::FetchFailed { object, why } => {
+                self.on_fetch_failed(now, object, &why, commands);
+            }
+            Event::ObjectPut { object, size_bytes } => {
+                self.objects.hold(object, size_bytes);
+            }
+            Event::AttemptEnded { attempt, outcome, run_time } => {
+                self.on_attempt_ended(attempt, outcome, run_time, commands);
+            }
+            Event::DrainWanted => commands.push(Command::Say(FromExecutor::DrainRequested)),
+            Event::TimeoutDue => self.on_timeout_due(now, commands),
+        }
+        self.start_ready(now, commands);
+    }
+
+    /// When a `TimeoutDue` is wanted.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.deadlines.first().map(|(time, _)| *time)
+    }
+
+    /// What no running attempt has.
+    pub fn free(&self) -> &Capacity {
+        self.admission.free()
+    }
+
+    /// How many attempts are here, queued or running.
+    pub fn attempts(&self) -> usize {
+        self.attempts.len()
+    }
+
+    fn on_told(&mut self, now: Time, message: ToExecutor, commands: &mut Commands) {
+        match message {
+            ToExecutor::Run(assignment) => self.on_run(now, assignment, commands),
+            ToExecutor::Cancel { attempt } => self.on_cancel(now, attempt, commands),
+            ToExecutor::Recall { attempt } => self.on_recall(attempt, commands),
+            ToExecutor::Release { objects } => self.on_release(objects, commands),
+            ToExecutor::Replicate { object, sources } => {
+                if let Some(size_bytes) = self.objects.size_bytes(object) {
+                    let took = Duration::ZERO;
+                    let added = FromExecutor::ReplicaAdded { object, size_bytes, took };
+                    commands.push(Command::Say(added));
+                } else if !self.objects.keep_if_fetching(object) {
+                    self.objects.fetch(object, now, None);
+                    commands.push(Command::Fetch { object, sources });
+                }
+            }
+            ToExecutor::ForgetTemplates { templates } => self.on_forget(&templates),
+            ToExecutor::Stop => commands.push(Command::Stop),
+        }
+    }
+
+    fn on_run(&mut self, now: Time, assignment: Box<Assignment>, commands: &mut Commands) {
+        let attempt = assignment.attempt;
+        if self.attempts.find(attempt).is_some() {
+            return; // Said twice.
+        }
+        if !self.not_succeeded.is_empty() {
+            self.not_succeeded.remove(&attempt.task);
+            if assignment.waits_for.iter().any(|task| self.not_succeeded.contains(task)) {
+                self.not_succeeded.insert(attempt.task);
+                return;
+            }
+        }
+        let class = match self.classify(&assignment) {
+            Ok(class) => class,
+            Err(failure) => {
+                self.not_succeeded.insert(attempt.task);
+                return say_ended(commands, attempt, Outcome::Failed(failure), [Duration::ZERO; 2]);
+            }
+        };
+        let token = self.attempts.next_token();
+        let missing = self.subscribe(now, token, &assignment, commands);
+        let entry = Entry {
+            attempt,
+            arrival: token.arrival,
+            arrived: now,
+            priority: assignment.priority,
+            class,
+            stage: Stage::Waiting { assignment, missing },
+            successors: Default::default(),
+        };
+        self.attempts.insert(entry);
+        if missing == 0 {
+            self.ready.push(token);
+        }
+    }
+
+    fn classify(&mut self, assignment: &Assignment) -> Result<ClassId, Failure> {
+        let Some(Variant { request, .. }) = variant(assignment) else {
+            let message = format!("the task has no variant {}", assignment.variant);
+            return Err(Failure::new(FailureKind::Spawn, message));
+        };
+        self.admission
+            .classify(request, &assignment.devices)
+            .map_err(|shortfall| too_large(shortfall, request, assignment))
+    }
+
+    /// Asks that `token` hear of everything the attempt waits for; how much that is.
+    fn subscribe(
+        &mut self,
+        now: Time,
+        token: Token,
+        assignment: &Assignment,
+        commands: &mut Commands,
+    ) -> u32 {
+        let mut missing = 0;
+        for task in &assignment.waits_for {
+            if let Some(maker) = self.attempts.of_task(*task)
+                && let Some(entry) = self.attempts.get_mut(maker)
+            {
+                entry.successors.push(token);
+                missing += 1;
+            }
+        }
+        for input in &assignment.inputs {
+            let InputSource::Remote(sources) = &input.source else { continue };
+            match self.objects.want(input.object, token) {
+                Found::Here => continue,
+                Found::OnItsWay => {}
+                Found::Nowhere => {
+                    self.objects.fetch(input.object, now, Some(token));
+                    let (object, sources) = (input.object, sources.clone());
+                    commands.push(Command::Fetch { object, sources });
+                }
+            }
+            missing += 1;
+        }
+        missing
+    }
+
+    fn on_cancel(&mut self, now: Time, attempt: AttemptId, commands: &mut Commands) {
+        let Some(token) = self.attempts.find(attempt) else { return };
+        let Some(entry) = self.attempts.get_mut(token) else { return };
+        if let Stage::Running(running) = &mut entry.stage {
+            running.killed = Some(KillReason::Cancelled);
+            commands.push(Command::Kill { attempt, why: KillReason::Cancelled });
+            return;
+        }
+        self.end_unstarted(now, token, Outcome::Cancelled, commands);
+    }
+
+    fn on_recall(&mut self, attempt: AttemptId, commands: &mut Commands) {
+        let Some(token) = self.attempts.find(attempt) else { return };
+        if let Some(entry) = self.take_unstarted(token) {
+            commands.push(Command::Say(FromExecutor::Recalled { attempt }));
+            self.drop_successors(entry);
+        }
+    }
+
+    fn on_release(&mut self, mut objects: Vec<ObjectKey>, commands: &mut Commands) {
+        objects.retain(|object| self.objects.release(*object));
+        if !objects.is_empty() {
+            commands.push(Command::Drop { objects });
+        }
+    }
+
+    fn on_forget(&mut self, templates: &[TemplateKey]) {
+        if self.attempts.len() == 0 {
+            self.admission.forget_classes();
+        }
+        let mut last = None;
+        for job in templates.iter().map(|template| template.job) {
+            if !self.not_succeeded.is_empty() && last.replace(job) != Some(job) {
+                self.forget_job(job);
+            }
+        }
+    }
+
+    fn forget_job(&mut self, job: JobKey) {
+        let tasks = TaskKey { job, index: 0 }..=TaskKey { job, index: u32::MAX };
+        let forgotten = self.not_succeeded.range(tasks).copied().collect::<Vec<_>>();
+        for task in forgotten {
+            self.not_succeeded.remove(&task);
+        }
+    }
+
+    fn on_input_arrived(
+        &mut self,
+        now: Time,
+        object: ObjectKey,
+        size_bytes: u64,
+        commands: &mut Commands,
+    ) {
+        let Some(fetching) = self.objects.hold(object, size_bytes) else { return };
+        if fetching.released {
+            return self.on_release(vec![object], commands);
+        }
+        let took = now.since(fetching.since);
+        commands.push(Command::Say(FromExecutor::ReplicaAdded { object, size_bytes, took }));
+        for token in fetching.waiters {
+            self.one_less_missing(token);
+        }
+    }
+
+    fn on_fetch_failed(
+        &mut self,
+        now: Time,
+        object: ObjectKey,
+        why: &str,
+        commands: &mut Commands,
+    ) {
+        let Some(fetching) = self.objects.give_up(object) else { return };
+        commands.push(Command::Say(FromExecutor::ReplicaLost { object }));
+        for token in fetching.waiters {
+            let failure = Failure::new(FailureKind::ObjectLost, why);
+            self.end_unstarted(now, token, Outcome::Failed(failure), commands);
+        }
+    }
+
+    fn on_attempt_ended(
+        &mut self,
+        attempt: AttemptId,
+        outcome: Outcome,
+        run_time: Duration,
+        commands: &mut Commands,
+    ) {
+        let Some(token) = self.attempts.find(attempt) else { return };
+        let is_running =
+            self.attempts.get(token).is_some_and(|e| matches!(e.stage, Stage::Running(_)));
+        if !is_running {
+            return;
+        }
+        let Some(entry) = self.attempts.remove(token) else { return };
+        let Stage::Running(running) = &entry.stage else { return };
+        if let Some(deadline) = running.deadline {
+            self.deadlines.remove(&(deadline, token));
+        }
+        self.admission.give_back(entry.class, &running.cores);
+        self.freed = true;
+        let succeeded = self.settle_outputs(running, &outcome, commands);
+        let outcome = running.killed.map_or(outcome, KillReason::outcome);
+        let queue_time = running.started.since(entry.arrived);
+        say_ended(commands, attempt, outcome, [run_time, queue_time]);
+        if succeeded {
+            for successor in entry.successors {
+                self.one_less_missing(successor);
+            }
+        } else {
+            self.drop_successors(entry);
+        }
+    }
+
+    /// Remembers the outputs of an attempt that succeeded, drops those of a killed one; whether
+    /// it succeeded.
+    fn settle_outputs(
+        &mut self,
+        running: &Running,
+        outcome: &Outcome,
+        commands: &mut Commands,
+    ) -> bool {
+        let Outcome::Succeeded(reports) = outcome else { return false };
+        let ObjectKey { job, index } = running.first_output;
+        let outputs = (index..).zip(reports).map(|(index, r)| (ObjectKey { job, index }, r));
+        if running.killed.is_none() {
+            for (object, report) in outputs {
+                self.objects.hold(object, report.size_bytes());
+            }
+            return true;
+        }
+        if !reports.is_empty() {
+            commands.push(Command::Drop { objects: outputs.map(|(object, _)| object).collect() });
+        }
+        false
+    }
+
+    fn on_timeout_due(&mut self, now: Time, commands: &mut Commands) {
+        while let Some((deadline, token)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            let Some(entry) = self.attempts.get_mut(token) else { continue };
+            let Stage::Running(running) = &mut entry.stage else { continue };
+            running.deadline = None;
+            if running.killed.is_none() {
+                let why = KillReason::TimedOut(deadline.since(running.started));
+                running.killed = Some(why);
+                commands.push(Command::Kill { attempt: entry.attempt, why });
+            }
+        }
+    }
+
+    fn one_less_missing(&mut self, token: Token) {
+        let Some(entry) = self.attempts.get_mut(token) else { return };
+        let Stage::Waiting { missing, .. } = &mut entry.stage else { return };
+        *missing -= 1;
+        if *missing == 0 {
+            self.ready.push(token);
+        }
+    }
+
+    /// Starts whatever the event at hand made possible.
+    fn start_ready(&mut self, now: Time, commands: &mut Commands) {
+        if self.ready.is_empty() && !self.freed {
+            return;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        let alone = ready.len() == 1;
+        for token in ready.drain(..) {
+            if let Err(lost) = self.check_inputs(token) {
+                self.lose_input(now, token, lost, commands);
+            } else if alone {
+                self.start_or_queue(now, token, commands);
+            } else {
+                self.queue(token);
+            }
+        }
+        self.ready = ready;
+        let mut started = std::mem::take(&mut self.started);
+        self.admission.admit(&mut started);
+        for (token, cores) in started.drain(..) {
+            self.start(now, token, cores, commands);
+        }
+        self.started = started;
+        self.freed = false;
+    }
+
+    /// Whether nothing is missing still: an input that is on its way after all is waited for,
+    /// one that is nowhere is the error.
+    fn check_inputs(&mut self, token: Token) -> Result<(), ObjectKey> {
+        let Some(entry) = self.attempts.get_mut(token) else { return Ok(()) };
+        let Stage::Waiting { assignment, missing } = &mut entry.stage else { return Ok(()) };
+        for input in &assignment.inputs {
+            if matches!(input.source, InputSource::Inline(_)) {
+                continue;
+            }
+            match self.objects.want(input.object, token) {
+                Found::Here => {}
+                Found::OnItsWay => *missing += 1,
+                Found::Nowhere => return Err(input.object),
+            }
+        }
+        Ok(())
+    }
+
+    fn lose_input(&mut self, now: Time, token: Token, lost: ObjectKey, commands: &mut Commands) {
+        commands.push(Command::Say(FromExecutor::ReplicaLost { object: lost }));
+        let failure = Failure::new(FailureKind::ObjectLost, "an input is no longer here");
+        self.end_unstarted(now, token, Outcome::Failed(failure), commands);
+    }
+
+    fn start_or_queue(&mut self, now: Time, token: Token, commands: &mut Commands) {
+        let class = match self.attempts.get(token) {
+            Some(Entry { class, stage: Stage::Waiting { missing: 0, .. }, .. }) => *class,
+            _ => return,
+        };
+        match self.admission.start_at_once(class) {
+            Some(cores) => self.start(now, token, cores, commands),
+            None => self.queue(token),
+        }
+    }
+
+    fn queue(&mut self, token: Token) {
+        let Some(entry) = self.attempts.get_mut(token) else { return };
+        entry.stage = match std::mem::replace(&mut entry.stage, Stage::Ended) {
+            Stage::Waiting { assignment, missing: 0 } => {
+                let (class, rank) = (entry.class, entry.rank());
+                self.admission.push(class, rank, token);
+                Stage::Ready { assignment }
+            }
+            other => other,
+        };
+    }
+
+    fn start(&mut self, now: Time, token: Token, cores: Cores, commands: &mut Commands) {
+        let Some(entry) = self.attempts.get_mut(token) else { return };
+        let (Stage::Waiting { assignment, .. } | Stage::Ready { assignment }) =
+            std::mem::replace(&mut entry.stage, Stage::Ended)
+        else {
+            return;
+        };
+        let deadline = assignment.template.timeout.map(|timeout| now + timeout);
+        entry.stage = Stage::Running(Running {
+            started: now,
+            deadline,
+            first_output: assignment.first_output,
+            cores: cores.clone(),
+            killed: None,
+        });
+        self.deadlines.extend(deadline.map(|deadline| (deadline, token)));
+        commands.push(Command::Start { assignment, cores });
+    }
+
+    /// Takes an attempt out that has not started.
+    fn take_unstarted(&mut self, token: Token) -> Option<Entry> {
+        let entry = self.attempts.get(token)?;
+        match entry.stage {
+            Stage::Running(_) => return None,
+            Stage::Ready { .. } => {
+                self.admission.remove(entry.class, entry.rank());
+                self.freed = true; // Another may have been kept back for it.
+            }
+            Stage::Waiting { .. } | Stage::Ended => {}
+        }
+        self.attempts.remove(token)
+    }
+
+    fn end_unstarted(
+        &mut self,
+        now: Time,
+        token: Token,
+        outcome: Outcome,
+        commands: &mut Commands,
+    ) {
+        let Some(entry) = self.take_unstarted(token) else { return };
+        let queue_time = now.since(entry.arrived);
+        say_ended(commands, entry.attempt, outcome, [Duration::ZERO, queue_time]);
+        self.drop_successors(entry);
+    }
+
+    /// The attempt's task has not succeeded: drops what waits for it, and what waits for that.
+    fn drop_successors(&mut self, entry: Entry) {
+        let mut failed = VecDeque::from([entry]);
+        while let Some(entry) = failed.pop_front() {
+            if self.attempts.of_task(entry.attempt.task).is_none() {
+                self.not_succeeded.insert(entry.attempt.task);
+            }
+            let successors = entry.successors.into_iter();
+            failed.extend(successors.filter_map(|token| self.take_unstarted(token)));
+        }
+    }
+}
+
+impl KillReason {
+    fn outcome(self) -> Outcome {
+        match self {
+            KillReason::Cancelled => Outcome::Cancelled,
+            KillReason::TimedOut(limit) => Outcome::Failed(Failure::new(
+                FailureKind::TimedOut,
+                format!("ran longer than its timeout of {limit:?}"),
+            )),
+        }
+    }
+}
+
+fn variant(assignment: &Assignment) -> Option<&Variant> {
+    assignment.template.variants.get(usize::from(assignment.variant))
+}
+
+fn too_large(
+    shortfall: Option<Shortfall>,
+    request: &ResourceRequest,
+    assignment: &Assignment,
+) -> Failure {
+    let message = match shortfall {
+        Some(shortfall) => format!("the executor is too small: {shortfall}"),
+        None => {
+            let devices = request.gpu.as_ref().map_or(0, |gpu| gpu.devices);
+            format!("devices {:?} cannot serve {devices} device(s)", assignment.devices)
+        }
+    };
+    Failure::new(FailureKind::Spawn, message)
+}
+
+fn say_ended(
+    commands: &mut Commands,
+    attempt: AttemptId,
+    outcome: Outcome,
+    [run_time, queue_time]: [Duration; 2],
+) {
+    let end = AttemptEnd { attempt, outcome, run_time, queue_time };
+    commands.push(Command::Say(FromExecutor::Ended(Box::new(end))));
+}
