@@ -169,6 +169,11 @@ pub enum Fact {
         /// The job.
         key: JobKey,
     },
+    /// The last replica of an object is gone.
+    ObjectLost {
+        /// Its key.
+        key: ObjectKey,
+    },
     /// A client put an object.
     ObjectPut {
         /// Its key.
@@ -216,6 +221,11 @@ pub enum Command {
         executor: ExecutorId,
         /// What to tell it.
         message: ToExecutor,
+    },
+    /// End an executor's connection: it was not heard for too long.
+    Disconnect {
+        /// The executor.
+        executor: ExecutorId,
     },
     /// Answer a client.
     Reply {
@@ -322,7 +332,9 @@ pub enum Refusal {
         object: ObjectId,
     },
     /// The object was dropped after its last use.
-    #[error("output {output} of task {task} was dropped after its last use; name it as an output to keep it")]
+    #[error(
+        "output {output} of task {task} was dropped after its last use; name it as an output to keep it"
+    )]
     ObjectDropped {
         /// The task that made it.
         task: u32,
@@ -338,7 +350,10 @@ pub enum Refusal {
         job: JobId,
     },
     /// No executor could ever run a task.
-    #[error("{task} fits no executor: {}; change the request, add an executor, or submit with wait_for_resources", describe(reasons))]
+    #[error(
+        "{task} fits no executor: {}; change the request, add an executor, or submit with wait_for_resources",
+        describe(reasons)
+    )]
     Impossible {
         /// The task, for people.
         task: String,

@@ -1,8 +1,36 @@
 //! The machine that decides what runs where, without I/O.
+//!
+//! [`Scheduler::handle`] takes [`Event`]s in and gives [`Command`]s out; among them are
+//! [`Fact`]s, the journaled changes of durable [`State`]. Time comes in as an argument, ties are
+//! broken by ids, and nothing here reads a clock, a socket or a random number: production, the
+//! simulator and the tests drive this same code.
 
+mod class;
+mod cluster;
+mod config;
+mod estimate;
 mod event;
+mod ledger;
+mod load;
+pub mod policy;
+#[cfg(test)]
+mod properties;
+mod queue;
+mod rank;
+mod scheduler;
+mod state;
+mod summary;
+mod timers;
 
+pub use config::Config;
 pub use event::{
     AttemptCause, Command, Commands, Event, Fact, JobEvent, JobState, Obstacle, ObstacleCause,
     Refusal, Reply, TaskEnd, TaskState,
+};
+pub use ledger::{Account, Conflict};
+pub use scheduler::Scheduler;
+pub use state::State;
+pub use summary::{
+    Counters, ExecutorSummary, Explanation, JobSummary, ObjectState, ObjectSummary, TaskCounts,
+    TaskSummary,
 };

@@ -1,0 +1,435 @@
+//! Executors and what is on them: soft state, told anew by executors whenever they join.
+
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawloom_model::{
+    AttemptId, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey, ResourceRequest, Time,
+};
+use smallvec::SmallVec;
+
+use crate::class::ClassId;
+use crate::ledger::Account;
+use crate::load::{CLOSED, LoadTree};
+use crate::queue::Ready;
+
+/// An attempt's index in [`Cluster`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ActiveIndex(u32);
+
+/// An attempt that an executor has.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub attempt: AttemptId,
+    pub executor: ExecutorId,
+    pub class: ClassId,
+    pub variant: u8,
+    pub devices: SmallVec<[DeviceIndex; 2]>,
+    /// Whether its resources are taken from the ledger; if not, it lies in its executor's queue.
+    pub claimed: bool,
+    /// Whether the executor said that it runs.
+    pub started: bool,
+    /// Whether its executor was asked to give it back.
+    pub recalled: bool,
+    /// What it adds to its executor's load: expected run time times cores.
+    core_nanos: u64,
+}
+
+/// Bounds on how far dispatch runs ahead of capacity.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunAhead {
+    /// The most attempts that an executor may have beyond its slots.
+    pub attempts: u32,
+    /// The most expected work that an executor may have, once it has two attempts a slot.
+    pub horizon: Duration,
+}
+
+pub(crate) struct Executor {
+    pub id: ExecutorId,
+    pub info: Arc<ExecutorInfo>,
+    pub address: Arc<str>,
+    pub account: Account,
+    /// Attempts without a claim, in the order in which they get one.
+    queue: VecDeque<(ActiveIndex, AttemptId)>,
+    /// How many attempts it has.
+    pub outstanding: u32,
+    core_nanos: u64,
+    /// Attempts per device, with or without a claim.
+    device_attempts: Vec<u32>,
+    /// Objects it holds, with their sizes.
+    pub held: BTreeMap<ObjectKey, u64>,
+    pub held_bytes: u64,
+    /// Tasks that may follow those it has, without waiting for their end.
+    pub followers: BinaryHeap<Ready>,
+    pub draining: bool,
+    pub stopped: bool,
+    /// Objects of a draining executor that another was told to fetch; `false` once that failed.
+    pub evacuating: BTreeMap<ObjectKey, bool>,
+    pub joined_at: Time,
+    pub last_heard: Time,
+    pub busy_core_seconds: f64,
+    pub tasks_ended: u64,
+}
+
+pub(crate) struct Cluster {
+    executors: Vec<Option<Box<Executor>>>,
+    active: Vec<Option<Active>>,
+    free: Vec<ActiveIndex>,
+    load: LoadTree,
+    replicas: HashMap<ObjectKey, SmallVec<[ExecutorId; 2]>>,
+    run_ahead: RunAhead,
+}
+
+impl Executor {
+    fn slots(&self) -> u32 {
+        u32::try_from(self.account.capacity().cpu_milli / MILLI).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// How long its work would keep all its cores busy.
+    pub fn load_nanos(&self) -> u64 {
+        self.core_nanos / u64::from(self.slots())
+    }
+
+    /// Expected time until `request` could start: now where it fits and nothing is in front.
+    pub fn wait_nanos(&self, request: &ResourceRequest) -> u64 {
+        if self.queue.is_empty() && self.account.free().fits(request) {
+            return 0;
+        }
+        self.load_nanos()
+    }
+
+    pub fn queued(&self) -> u32 {
+        self.queue.len() as u32
+    }
+
+    fn is_open(&self, run_ahead: &RunAhead) -> bool {
+        let slots = self.slots();
+        !self.draining
+            && self.outstanding < slots.saturating_add(run_ahead.attempts)
+            && (self.outstanding < 2 * slots
+                || Duration::from_nanos(self.load_nanos()) < run_ahead.horizon)
+    }
+
+    /// The devices for `request`: the fullest that fit now, else those with the least to do.
+    pub fn choose_devices(&self, request: &ResourceRequest) -> SmallVec<[DeviceIndex; 2]> {
+        let Some(gpu) = &request.gpu else { return SmallVec::new() };
+        let wanted = usize::from(gpu.devices);
+        let mut fitting: Vec<_> = self.account.free().devices_for(gpu).collect();
+        if fitting.len() >= wanted {
+            fitting.sort_by_key(|(index, free)| (free.milli, free.vram_bytes, *index));
+            return fitting.into_iter().take(wanted).map(|(index, _)| index).collect();
+        }
+        let mut able: Vec<_> =
+            self.account.capacity().devices_for(gpu).map(|(index, _)| index).collect();
+        able.sort_by_key(|index| (self.device_attempts[usize::from(index.0)], *index));
+        able.into_iter().take(wanted).collect()
+    }
+}
+
+impl Cluster {
+    pub fn new(run_ahead: RunAhead) -> Self {
+        Cluster {
+            executors: Vec::new(),
+            active: Vec::new(),
+            free: Vec::new(),
+            load: LoadTree::default(),
+            replicas: HashMap::new(),
+            run_ahead,
+        }
+    }
+
+    pub fn join(&mut self, id: ExecutorId, info: Arc<ExecutorInfo>, now: Time) {
+        let index = id.0 as usize;
+        if self.executors.len() <= index {
+            self.executors.resize_with(index + 1, || None);
+        }
+        self.executors[index] = Some(Box::new(Executor {
+            id,
+            address: info.address.as_str().into(),
+            account: Account::new(info.capacity.clone()),
+            queue: VecDeque::new(),
+            outstanding: 0,
+            core_nanos: 0,
+            device_attempts: vec![0; info.capacity.devices.len()],
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            followers: BinaryHeap::new(),
+            draining: false,
+            stopped: false,
+            evacuating: BTreeMap::new(),
+            joined_at: now,
+            last_heard: now,
+            busy_core_seconds: 0.0,
+            tasks_ended: 0,
+            info,
+        }));
+        self.refresh_load(id);
+    }
+
+    /// Removes an executor and everything on it; its attempts in order, and the objects of which
+    /// it had the only replica.
+    pub fn leave(&mut self, id: ExecutorId) -> Option<(Vec<Active>, Vec<ObjectKey>)> {
+        let executor = self.executors.get_mut(id.0 as usize)?.take()?;
+        self.load.set(id, CLOSED);
+        let mut lost = Vec::new();
+        for object in executor.held.keys() {
+            if self.forget_holder(*object, id) {
+                lost.push(*object);
+            }
+        }
+        let mut attempts = Vec::new();
+        for index in 0..self.active.len() {
+            if self.active[index].as_ref().is_some_and(|active| active.executor == id) {
+                self.free.push(ActiveIndex(index as u32));
+                attempts.extend(self.active[index].take());
+            }
+        }
+        attempts.sort_by_key(|active| active.attempt);
+        Some((attempts, lost))
+    }
+
+    pub fn executor(&self, id: ExecutorId) -> Option<&Executor> {
+        self.executors.get(id.0 as usize)?.as_deref()
+    }
+
+    pub fn executor_mut(&mut self, id: ExecutorId) -> Option<&mut Executor> {
+        self.executors.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    pub fn executors(&self) -> impl Iterator<Item = &Executor> {
+        self.executors.iter().filter_map(Option::as_deref)
+    }
+
+    pub fn load(&self) -> &LoadTree {
+        &self.load
+    }
+
+    pub fn is_open(&self, id: ExecutorId) -> bool {
+        self.load.get(id) != CLOSED
+    }
+
+    pub fn close_for_drain(&mut self, id: ExecutorId) {
+        if let Some(executor) = self.executor_mut(id) {
+            executor.draining = true;
+        }
+        self.refresh_load(id);
+    }
+
+    pub fn active(&self, index: ActiveIndex) -> Option<&Active> {
+        self.active.get(index.0 as usize)?.as_ref()
+    }
+
+    pub fn actives_on(&self, id: ExecutorId) -> impl Iterator<Item = &Active> {
+        self.active.iter().flatten().filter(move |active| active.executor == id)
+    }
+
+    /// Puts an attempt on its executor. It gets a claim at once where `may_start` and it fits and
+    /// nothing is in front; otherwise it queues for one.
+    pub fn start(
+        &mut self,
+        mut active: Active,
+        request: &ResourceRequest,
+        run_nanos: u64,
+        may_start: bool,
+    ) -> ActiveIndex {
+        let index = self.free.pop().unwrap_or(ActiveIndex(self.active.len() as u32));
+        let id = active.executor;
+        let attempt = active.attempt;
+        if let Some(executor) = self.executor_mut(id) {
+            active.core_nanos = core_nanos(request, run_nanos);
+            executor.core_nanos += active.core_nanos;
+            executor.outstanding += 1;
+            for device in &active.devices {
+                executor.device_attempts[usize::from(device.0)] += 1;
+            }
+            let seen = executor.account.version();
+            active.claimed = may_start
+                && executor.queue.is_empty()
+                && executor.account.commit(request, &active.devices, seen).is_ok();
+            if !active.claimed {
+                executor.queue.push_back((index, attempt));
+            }
+        }
+        let place = index.0 as usize;
+        if place == self.active.len() {
+            self.active.push(Some(active));
+        } else {
+            self.active[place] = Some(active);
+        }
+        self.refresh_load(id);
+        index
+    }
+
+    pub fn mark_started(&mut self, index: ActiveIndex) {
+        if let Some(Some(active)) = self.active.get_mut(index.0 as usize) {
+            active.started = true;
+        }
+    }
+
+    pub fn mark_recalled(&mut self, index: ActiveIndex) {
+        if let Some(Some(active)) = self.active.get_mut(index.0 as usize) {
+            active.recalled = true;
+        }
+    }
+
+    /// Takes an attempt off its executor and returns its claim.
+    pub fn finish(&mut self, index: ActiveIndex, request: &ResourceRequest) -> Option<Active> {
+        let active = self.active.get_mut(index.0 as usize)?.take()?;
+        self.free.push(index);
+        let id = active.executor;
+        if let Some(executor) = self.executor_mut(id) {
+            executor.core_nanos = executor.core_nanos.saturating_sub(active.core_nanos);
+            executor.outstanding -= 1;
+            for device in &active.devices {
+                executor.device_attempts[usize::from(device.0)] -= 1;
+            }
+            if active.claimed {
+                executor.account.release(request, &active.devices);
+            } else if executor.queue.front().is_some_and(|(front, _)| *front == index) {
+                executor.queue.pop_front();
+            } else {
+                executor.queue.retain(|(queued, _)| *queued != index);
+            }
+        }
+        self.refresh_load(id);
+        Some(active)
+    }
+
+    /// Gives claims to queued attempts that fit now, in order; those that `may_start` denies
+    /// are passed over, one that does not fit stops it.
+    pub fn promote<'a>(
+        &mut self,
+        id: ExecutorId,
+        request_of: impl Fn(&Active) -> &'a ResourceRequest,
+        may_start: impl Fn(AttemptId) -> bool,
+    ) {
+        /// How many waiting attempts are passed over in search of one that may start.
+        const LOOK_AHEAD: usize = 32;
+        let Some(Some(executor)) = self.executors.get_mut(id.0 as usize) else { return };
+        let mut place = 0;
+        while place < executor.queue.len().min(LOOK_AHEAD) {
+            let (index, attempt) = executor.queue[place];
+            let Some(active) = &mut self.active[index.0 as usize] else {
+                executor.queue.remove(place);
+                continue;
+            };
+            if !may_start(attempt) {
+                place += 1;
+                continue;
+            }
+            let seen = executor.account.version();
+            if executor.account.commit(request_of(active), &active.devices, seen).is_err() {
+                break;
+            }
+            active.claimed = true;
+            executor.queue.remove(place);
+        }
+    }
+
+    /// Attempts of an executor that have no claim, the last first.
+    pub fn unclaimed_from_back(&self, id: ExecutorId) -> impl Iterator<Item = &Active> {
+        let queue = self.executor(id).map(|executor| executor.queue.iter().rev());
+        queue.into_iter().flatten().filter_map(|(index, _)| self.active(*index))
+    }
+
+    fn refresh_load(&mut self, id: ExecutorId) {
+        let load = match self.executor(id) {
+            Some(executor) if executor.is_open(&self.run_ahead) => executor.load_nanos(),
+            _ => CLOSED,
+        };
+        self.load.set(id, load);
+    }
+
+    pub fn add_replica(&mut self, object: ObjectKey, id: ExecutorId, size_bytes: u64) {
+        let Some(executor) = self.executor_mut(id) else { return };
+        if executor.held.insert(object, size_bytes).is_none() {
+            executor.held_bytes += size_bytes;
+            self.replicas.entry(object).or_default().push(id);
+        }
+    }
+
+    /// Tells whether it was the last replica.
+    pub fn remove_replica(&mut self, object: ObjectKey, id: ExecutorId) -> bool {
+        let Some(executor) = self.executor_mut(id) else { return false };
+        let Some(size_bytes) = executor.held.remove(&object) else { return false };
+        executor.held_bytes -= size_bytes;
+        self.forget_holder(object, id)
+    }
+
+    fn forget_holder(&mut self, object: ObjectKey, id: ExecutorId) -> bool {
+        let Some(holders) = self.replicas.get_mut(&object) else { return false };
+        holders.retain(|holder| *holder != id);
+        let last = holders.is_empty();
+        if last {
+            self.replicas.remove(&object);
+        }
+        last
+    }
+
+    /// Removes every replica of an object; the executors that held one.
+    pub fn take_replicas(&mut self, object: ObjectKey) -> SmallVec<[ExecutorId; 2]> {
+        let holders = self.replicas.remove(&object).unwrap_or_default();
+        for holder in &holders {
+            if let Some(executor) = self.executor_mut(*holder)
+                && let Some(size_bytes) = executor.held.remove(&object)
+            {
+                executor.held_bytes -= size_bytes;
+            }
+        }
+        holders
+    }
+
+    pub fn holders(&self, object: ObjectKey) -> &[ExecutorId] {
+        self.replicas.get(&object).map_or(&[], |holders| holders)
+    }
+
+    pub fn holds(&self, id: ExecutorId, object: ObjectKey) -> bool {
+        self.holders(object).contains(&id)
+    }
+
+    /// A check for tests: that accounts agree with claims, and no queue holds a stranger.
+    #[cfg(test)]
+    pub fn assert_consistent<'a>(&self, request_of: impl Fn(&Active) -> &'a ResourceRequest) {
+        for executor in self.executors() {
+            let mut free = executor.account.capacity().clone();
+            let mut outstanding = 0;
+            for active in self.actives_on(executor.id) {
+                outstanding += 1;
+                if active.claimed {
+                    assert!(free.fits_on(request_of(active), &active.devices), "double booking");
+                    free.take(request_of(active), &active.devices);
+                }
+            }
+            assert_eq!(&free, executor.account.free(), "leak on {:?}", executor.id);
+            assert_eq!(outstanding, executor.outstanding);
+            for (index, attempt) in &executor.queue {
+                let active = self.active(*index).expect("queued attempts are active");
+                assert_eq!((active.attempt, active.claimed), (*attempt, false));
+            }
+            let bytes: u64 = executor.held.values().sum();
+            assert_eq!(bytes, executor.held_bytes);
+        }
+    }
+}
+
+impl Active {
+    pub fn new(attempt: AttemptId, executor: ExecutorId, class: ClassId, variant: u8) -> Self {
+        Active {
+            attempt,
+            executor,
+            class,
+            variant,
+            devices: SmallVec::new(),
+            claimed: false,
+            started: false,
+            recalled: false,
+            core_nanos: 0,
+        }
+    }
+}
+
+fn core_nanos(request: &ResourceRequest, run_nanos: u64) -> u64 {
+    let milli = request.cpu_milli.max(1);
+    (u128::from(run_nanos) * u128::from(milli) / u128::from(MILLI)) as u64
+}

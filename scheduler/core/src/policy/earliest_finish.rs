@@ -1,0 +1,98 @@
+//! The default policy: the variant and executor with the earliest expected finish.
+//!
+//! Expected finish = max(wait for capacity, transfer of missing inputs) + run time, the transfer
+//! running while the task waits. With the ready queue's order by upward rank this is the
+//! processor selection of HEFT (Topcuoglu et al. 2002) without insertion, done as tasks become
+//! ready. Compared are the executors that hold an input and the few with the least load, so a
+//! decision costs O(replicas + log executors).
+
+use drawloom_model::{ExecutorId, Time};
+
+use super::{Candidate, Placement, Policy, View};
+
+/// How many of the least loaded executors are compared.
+const PROBES: usize = 4;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct EarliestFinish;
+
+impl Policy for EarliestFinish {
+    fn name(&self) -> &'static str {
+        "earliest-finish"
+    }
+
+    fn place(&mut self, _now: Time, task: &Candidate<'_>, view: &View<'_>) -> Option<Placement> {
+        let mut best = Best::default();
+        let holders = view.holders(task);
+        for variant in 0..task.class.variants.len() as u8 {
+            let eligible = &task.class.variants[usize::from(variant)].eligible;
+            for executor in &holders {
+                if eligible.binary_search(executor).is_ok() {
+                    best.offer(view.proposal(task, variant, *executor), view);
+                }
+            }
+            offer_least_loaded(&mut best, task, variant, view);
+        }
+        best.into_placement()
+    }
+}
+
+fn offer_least_loaded(best: &mut Best, task: &Candidate<'_>, variant: u8, view: &View<'_>) {
+    let eligible = &task.class.variants[usize::from(variant)].eligible;
+    if task.inputs.is_empty()
+        && let Some(first) = view.least_loaded()
+        && eligible.binary_search(&first).is_ok()
+        && best.offer(view.proposal(task, variant, first), view) == Some(0)
+    {
+        return; // Nothing starts earlier than now.
+    }
+    let mut probes = 0;
+    for executor in view.by_load() {
+        if eligible.binary_search(&executor).is_err() {
+            continue;
+        }
+        best.offer(view.proposal(task, variant, executor), view);
+        probes += 1;
+        if probes == PROBES {
+            break;
+        }
+    }
+}
+
+/// The best offer so far.
+#[derive(Default)]
+struct Best {
+    placement: Option<(u64, Placement)>,
+    compared: u16,
+}
+
+impl Best {
+    /// Takes the offer if it finishes earlier; tells how long it would wait for its start.
+    fn offer(&mut self, offer: Option<Placement>, view: &View<'_>) -> Option<u64> {
+        let offer = offer?;
+        self.compared = self.compared.saturating_add(1);
+        let reason = &offer.reason;
+        let start = reason.wait_nanos.max(view.transfer_nanos(reason.missing_bytes));
+        let finish = start.saturating_add(reason.run_nanos);
+        let rank = |finish: u64, placement: &Placement| {
+            let missing_bytes = placement.reason.missing_bytes;
+            let executor: ExecutorId = placement.executor;
+            (finish, missing_bytes, placement.variant, executor)
+        };
+        let better = match &self.placement {
+            Some((best, placement)) => rank(finish, &offer) < rank(*best, placement),
+            None => true,
+        };
+        if better {
+            self.placement = Some((finish, offer));
+        }
+        Some(start)
+    }
+
+    fn into_placement(self) -> Option<Placement> {
+        let (_, mut placement) = self.placement?;
+        placement.reason.compared = self.compared;
+        Some(placement)
+    }
+}

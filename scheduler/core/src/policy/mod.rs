@@ -1,0 +1,211 @@
+//! Policies: where a ready task runs. Ordering is the ready queue's; a policy proposes a place,
+//! the ledger decides.
+
+mod earliest_finish;
+mod round_robin;
+
+use drawloom_model::{DeviceIndex, ExecutorId, ObjectKey, TaskKey, Time};
+use smallvec::SmallVec;
+
+pub use earliest_finish::EarliestFinish;
+pub use round_robin::RoundRobin;
+
+use crate::class::{Class, ClassId, Classes};
+use crate::cluster::{Cluster, Executor};
+use crate::estimate::{Bandwidth, Estimates};
+use crate::state::State;
+
+/// Chooses where ready tasks run. The same calls give the same answers.
+pub trait Policy: Send {
+    /// The name it is chosen by.
+    fn name(&self) -> &'static str;
+
+    /// A place for the first task of a class, or `None` to leave the class waiting until capacity
+    /// comes back. Called for one task at a time, so it sees what was placed before.
+    fn place(&mut self, now: Time, task: &Candidate<'_>, view: &View<'_>) -> Option<Placement>;
+
+    /// A place on `executor` for a task whose inputs are being made there, so that it can be
+    /// sent ahead; `None` to wait until it is ready.
+    fn follow(
+        &mut self,
+        _now: Time,
+        task: &Candidate<'_>,
+        executor: ExecutorId,
+        view: &View<'_>,
+    ) -> Option<Placement> {
+        let variants = 0..task.class.variants.len() as u8;
+        let eligible = |variant: &u8| {
+            let executors = &task.class.variants[usize::from(*variant)].eligible;
+            executors.binary_search(&executor).is_ok()
+        };
+        let variant = variants.into_iter().find(eligible)?;
+        let mut placement = view.proposal(task, variant, executor)?;
+        placement.reason.kind = ReasonKind::FollowsInputs;
+        Some(placement)
+    }
+}
+
+/// The policies by name, the default first.
+pub const POLICIES: [&str; 2] = ["earliest-finish", "round-robin"];
+
+/// The policy of that name.
+pub fn policy(name: &str) -> Option<Box<dyn Policy>> {
+    match name {
+        "earliest-finish" => Some(Box::new(EarliestFinish)),
+        "round-robin" => Some(Box::new(RoundRobin::default())),
+        _ => None,
+    }
+}
+
+/// A task to be placed.
+pub struct Candidate<'a> {
+    /// The task.
+    pub task: TaskKey,
+    /// Its class.
+    pub class: &'a Class,
+    pub(crate) class_id: ClassId,
+    pub(crate) hints: SmallVec<[Option<std::time::Duration>; 2]>,
+    /// The objects it takes.
+    pub inputs: &'a [ObjectKey],
+}
+
+/// A proposal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placement {
+    /// Where.
+    pub executor: ExecutorId,
+    /// Which variant.
+    pub variant: u8,
+    /// On which devices.
+    pub devices: SmallVec<[DeviceIndex; 2]>,
+    /// Why there.
+    pub reason: Reason,
+}
+
+/// Why a task was placed where it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reason {
+    /// What decided.
+    pub kind: ReasonKind,
+    /// How many places were compared.
+    pub compared: u16,
+    /// Expected time until it could start.
+    pub wait_nanos: u64,
+    /// Bytes of inputs that were not there.
+    pub missing_bytes: u64,
+    /// Expected run time.
+    pub run_nanos: u64,
+}
+
+/// What decided a placement.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum ReasonKind {
+    /// The earliest expected finish among those compared.
+    #[default]
+    EarliestFinish,
+    /// Its inputs are being made there.
+    FollowsInputs,
+    /// The policy's turn, whatever the cost.
+    Turn,
+}
+
+impl ReasonKind {
+    /// The name used in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReasonKind::EarliestFinish => "earliest_finish",
+            ReasonKind::FollowsInputs => "follows_inputs",
+            ReasonKind::Turn => "turn",
+        }
+    }
+}
+
+/// What a policy may look at.
+pub struct View<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) classes: &'a Classes,
+    pub(crate) estimates: &'a Estimates,
+    pub(crate) bandwidth: &'a Bandwidth,
+}
+
+impl View<'_> {
+    /// Whether the executor takes more now.
+    pub fn is_open(&self, executor: ExecutorId) -> bool {
+        self.cluster.is_open(executor)
+    }
+
+    /// How many executors there are.
+    pub fn executors(&self) -> usize {
+        self.cluster.executors().count()
+    }
+
+    /// Executors that take more, by load, then by id.
+    pub fn by_load(&self) -> impl Iterator<Item = ExecutorId> + '_ {
+        self.cluster.load().ascending().map(|(_, executor)| executor)
+    }
+
+    /// The executor with the least load.
+    pub fn least_loaded(&self) -> Option<ExecutorId> {
+        self.cluster.load().first().map(|(_, executor)| executor)
+    }
+
+    /// The executors that hold an input of the task, in order, each once.
+    pub fn holders(&self, task: &Candidate<'_>) -> SmallVec<[ExecutorId; 4]> {
+        let mut holders = SmallVec::new();
+        for input in task.inputs {
+            holders.extend(self.cluster.holders(*input).iter().copied());
+        }
+        holders.sort();
+        holders.dedup();
+        holders
+    }
+
+    /// Bytes of the task's inputs that the executor does not hold.
+    pub fn missing_bytes(&self, task: &Candidate<'_>, executor: ExecutorId) -> u64 {
+        let missing = task.inputs.iter().filter(|input| !self.cluster.holds(executor, **input));
+        missing.filter_map(|input| self.state.report(*input)).map(|r| r.size_bytes()).sum()
+    }
+
+    /// Expected run time of a variant.
+    pub fn run_nanos(&self, task: &Candidate<'_>, variant: u8) -> u64 {
+        let hint = task.hints.get(usize::from(variant)).copied().flatten();
+        self.estimates.nanos(task.class_id, variant, hint)
+    }
+
+    /// Expected time to move so many bytes.
+    pub fn transfer_nanos(&self, bytes: u64) -> u64 {
+        self.bandwidth.nanos(bytes)
+    }
+
+    /// A placement of a variant on an executor, with what it is expected to cost; `None` when the
+    /// executor is gone or takes no more.
+    pub fn proposal(
+        &self,
+        task: &Candidate<'_>,
+        variant: u8,
+        executor: ExecutorId,
+    ) -> Option<Placement> {
+        if !self.is_open(executor) {
+            return None;
+        }
+        let entry: &Executor = self.cluster.executor(executor)?;
+        let request = &task.class.variants[usize::from(variant)].request;
+        Some(Placement {
+            executor,
+            variant,
+            devices: entry.choose_devices(request),
+            reason: Reason {
+                kind: ReasonKind::EarliestFinish,
+                compared: 1,
+                wait_nanos: entry.wait_nanos(request),
+                missing_bytes: self.missing_bytes(task, executor),
+                run_nanos: self.run_nanos(task, variant),
+            },
+        })
+    }
+
+    pub(crate) fn class(&self, id: ClassId) -> &Class {
+        self.classes.get(id)
+    }
+}

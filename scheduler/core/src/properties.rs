@@ -1,0 +1,442 @@
+//! Invariants of the scheduler under random histories, checked after every event.
+//!
+//! A history is a list of random numbers, read as steps of a small world: clients that submit and
+//! cancel, and executors that follow the message protocol with random delays, failures and
+//! losses. When the faults stop, everything must end.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawloom_model::{
+    Assignment, AttemptEnd, AttemptId, Attributes, Capacity, ExecutorId, ExecutorInfo, Failure,
+    FailureKind, FailureKinds, FromExecutor, Input, InputSource, JobId, JobKey, MILLI, NamedOutput,
+    ObjectKey, ObjectReport, ObjectType, OnFailure, Outcome, RequestId, ResourceRequest, Task,
+    TaskGraph, TaskKey, Template, Time, ToExecutor, Value, Variant,
+};
+use proptest::prelude::*;
+
+use crate::{
+    Command, Config, Event, Fact, JobEvent, Refusal, Scheduler, State, TaskEnd, TaskState,
+};
+
+/// An executor that follows the protocol, one step at a time.
+#[derive(Default)]
+struct FakeExecutor {
+    inbox: VecDeque<ToExecutor>,
+    outbox: VecDeque<FromExecutor>,
+    queue: BTreeMap<AttemptId, Box<Assignment>>,
+    running: BTreeMap<AttemptId, Box<Assignment>>,
+    cancelled: BTreeSet<AttemptId>,
+    not_succeeded: BTreeSet<TaskKey>,
+    held: BTreeSet<ObjectKey>,
+    cores: u64,
+    stopped: bool,
+}
+
+impl FakeExecutor {
+    fn receive(&mut self) {
+        match self.inbox.pop_front() {
+            Some(ToExecutor::Run(assignment)) => {
+                self.not_succeeded.remove(&assignment.attempt.task);
+                if assignment.waits_for.iter().any(|task| self.not_succeeded.contains(task)) {
+                    self.not_succeeded.insert(assignment.attempt.task);
+                } else {
+                    self.queue.insert(assignment.attempt, assignment);
+                }
+            }
+            Some(ToExecutor::Cancel { attempt }) => {
+                if self.queue.remove(&attempt).is_some() {
+                    self.end(attempt, Outcome::Cancelled);
+                } else if self.running.contains_key(&attempt) {
+                    self.cancelled.insert(attempt);
+                }
+            }
+            Some(ToExecutor::Recall { attempt }) => {
+                if self.queue.remove(&attempt).is_some() {
+                    self.outbox.push_back(FromExecutor::Recalled { attempt });
+                    self.drop_waiting(attempt.task);
+                }
+            }
+            Some(ToExecutor::Release { objects }) => {
+                self.held.retain(|object| !objects.contains(object));
+            }
+            Some(ToExecutor::Replicate { object, .. }) => {
+                self.held.insert(object);
+                let took = Duration::from_millis(1);
+                self.outbox.push_back(FromExecutor::ReplicaAdded {
+                    object,
+                    size_bytes: 100_000,
+                    took,
+                });
+            }
+            Some(ToExecutor::Stop) => self.stopped = true,
+            Some(ToExecutor::ForgetTemplates { .. }) | None => {}
+        }
+    }
+
+    fn end(&mut self, attempt: AttemptId, outcome: Outcome) {
+        if !matches!(outcome, Outcome::Succeeded(_)) {
+            self.drop_waiting(attempt.task);
+        }
+        let run_time = Duration::from_millis(3);
+        let end = AttemptEnd { attempt, outcome, run_time, queue_time: Duration::ZERO };
+        self.outbox.push_back(FromExecutor::Ended(Box::new(end)));
+    }
+
+    /// Drops, without a word, what waits for a task that did not succeed.
+    fn drop_waiting(&mut self, task: TaskKey) {
+        self.not_succeeded.insert(task);
+        let waiting: Vec<AttemptId> = self
+            .queue
+            .iter()
+            .filter(|(_, assignment)| assignment.waits_for.contains(&task))
+            .map(|(attempt, _)| *attempt)
+            .collect();
+        for attempt in waiting {
+            if self.queue.remove(&attempt).is_some() {
+                self.drop_waiting(attempt.task);
+            }
+        }
+    }
+
+    fn is_here(&self, task: &TaskKey) -> bool {
+        let of_task = |attempt: &AttemptId| attempt.task == *task;
+        self.queue.keys().chain(self.running.keys()).any(of_task)
+    }
+
+    /// Starts the n-th attempt that may start, if its cores are free.
+    fn start(&mut self, choice: u64) {
+        let busy: u64 = self.running.values().map(|assignment| cores_of(assignment)).sum();
+        let able: Vec<AttemptId> = self
+            .queue
+            .values()
+            .filter(|assignment| !assignment.waits_for.iter().any(|task| self.is_here(task)))
+            .filter(|assignment| busy + cores_of(assignment) <= self.cores)
+            .map(|assignment| assignment.attempt)
+            .collect();
+        if able.is_empty() {
+            return;
+        }
+        let attempt = able[choice as usize % able.len()];
+        let assignment = self.queue.remove(&attempt).expect("it was just found");
+        for input in &assignment.inputs {
+            match &input.source {
+                InputSource::Local => assert!(
+                    self.held.contains(&input.object),
+                    "{attempt:?} starts without its input {:?}",
+                    input.object
+                ),
+                InputSource::Inline(_) => {}
+                InputSource::Remote(sources) => assert!(!sources.is_empty()),
+            }
+        }
+        if choice % 3 > 0 {
+            self.outbox.push_back(FromExecutor::Started { attempt });
+        }
+        self.running.insert(attempt, assignment);
+    }
+
+    fn finish(&mut self, choice: u64) {
+        let Some(attempt) = self.running.keys().nth(choice as usize % self.running.len().max(1))
+        else {
+            return;
+        };
+        let attempt = *attempt;
+        let assignment = self.running.remove(&attempt).expect("it was just found");
+        let outcome = if self.cancelled.remove(&attempt) {
+            Outcome::Cancelled
+        } else {
+            match choice % 7 {
+                0 => Outcome::Failed(Failure::new(FailureKind::Application, "no luck")),
+                _ => self.produce(&assignment),
+            }
+        };
+        self.end(attempt, outcome);
+    }
+
+    fn produce(&mut self, assignment: &Assignment) -> Outcome {
+        let first = assignment.first_output;
+        let outputs = (0..u32::from(assignment.template.outputs)).map(|place| {
+            let object = ObjectKey { job: first.job, index: first.index + place };
+            self.held.insert(object);
+            if place == 0 {
+                ObjectReport::Inline(Value::scalar_f32(1.0))
+            } else {
+                ObjectReport::Stored { object_type: ObjectType::Blob, size_bytes: 100_000 }
+            }
+        });
+        Outcome::Succeeded(outputs.collect())
+    }
+}
+
+fn cores_of(assignment: &Assignment) -> u64 {
+    assignment.template.variants[usize::from(assignment.variant)].request.cpu_milli / MILLI
+}
+
+struct World {
+    scheduler: Scheduler,
+    now: Time,
+    executors: BTreeMap<ExecutorId, FakeExecutor>,
+    next_executor: u32,
+    jobs: Vec<JobId>,
+    facts: Vec<Fact>,
+    log: Vec<Command>,
+    ended: BTreeMap<TaskKey, TaskState>,
+    ended_jobs: BTreeSet<JobKey>,
+    faults: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let config = Config { max_ahead: 6, ..Config::default() };
+        World {
+            scheduler: Scheduler::new(config),
+            now: Time::ZERO,
+            executors: BTreeMap::new(),
+            next_executor: 0,
+            jobs: Vec::new(),
+            facts: Vec::new(),
+            log: Vec::new(),
+            ended: BTreeMap::new(),
+            ended_jobs: BTreeSet::new(),
+            faults: true,
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let mut commands = Vec::new();
+        self.scheduler.handle(self.now, event, &mut commands);
+        self.scheduler.handle(self.now, Event::RoundDue, &mut commands);
+        self.scheduler.assert_consistent();
+        for command in &commands {
+            self.carry_out(command);
+        }
+        self.log.append(&mut commands);
+    }
+
+    fn carry_out(&mut self, command: &Command) {
+        match command {
+            Command::Append(fact) => {
+                self.check(fact);
+                self.facts.push(fact.clone());
+            }
+            Command::Send { executor, message } => {
+                let executor = self.executors.get_mut(executor).expect("only those that joined");
+                executor.inbox.push_back(message.clone());
+            }
+            Command::Disconnect { executor } => {
+                self.executors.remove(executor);
+            }
+            Command::Notify { job, event } => match event {
+                JobEvent::TaskEnded { task, state, .. } => {
+                    let key = TaskKey { job: *job, index: *task };
+                    assert!(state.is_final());
+                    assert_eq!(self.ended.insert(key, *state), None, "{key:?} ended twice");
+                }
+                JobEvent::JobEnded { .. } => assert!(self.ended_jobs.insert(*job)),
+                _ => {}
+            },
+            Command::Reply { answer, .. } => {
+                let acceptable = matches!(answer, Ok(_) | Err(Refusal::Impossible { .. }));
+                assert!(acceptable, "{answer:?}");
+            }
+        }
+    }
+
+    fn check(&self, fact: &Fact) {
+        if let Fact::TaskPlaced { task, .. } = fact {
+            assert!(!self.ended.contains_key(task), "{task:?} runs after its end");
+        }
+        if let Fact::TaskEnded { task, end: TaskEnd::Succeeded(_) } = fact {
+            assert!(!self.ended.contains_key(task), "{task:?} has two results");
+        }
+    }
+
+    fn step(&mut self, number: u64) {
+        self.now = self.now + Duration::from_millis(number % 40);
+        let choice = number / 64;
+        match number % 64 {
+            0..4 => self.submit(choice),
+            4 if self.faults => self.cancel(choice),
+            5 if self.faults && self.executors.len() > 1 => self.lose(choice),
+            6 if self.faults => self.drain(choice),
+            7..9 => self.join(choice),
+            9..12 => self.tell(Event::RoundDue),
+            _ => self.progress(choice),
+        }
+        for (id, executor) in &self.executors {
+            if executor.stopped {
+                let id = *id;
+                self.executors.remove(&id);
+                self.tell(Event::ExecutorLost { executor: id });
+                break;
+            }
+        }
+    }
+
+    fn join(&mut self, choice: u64) {
+        let id = ExecutorId(self.next_executor);
+        self.next_executor += 1;
+        let cores = 1 + choice % 4;
+        let capacity = Capacity { cpu_milli: cores * MILLI, ..Capacity::default() };
+        let info = ExecutorInfo {
+            name: id.to_string(),
+            address: format!("http://{id}"),
+            capacity,
+            kernels: vec!["noop".into()],
+            ..ExecutorInfo::default()
+        };
+        self.executors.insert(id, FakeExecutor { cores, ..FakeExecutor::default() });
+        self.tell(Event::ExecutorJoined { executor: id, info: Arc::new(info) });
+    }
+
+    fn pick(&self, choice: u64) -> Option<ExecutorId> {
+        self.executors.keys().nth(choice as usize % self.executors.len().max(1)).copied()
+    }
+
+    fn lose(&mut self, choice: u64) {
+        let Some(id) = self.pick(choice) else { return };
+        self.executors.remove(&id);
+        self.tell(Event::ExecutorLost { executor: id });
+    }
+
+    fn drain(&mut self, choice: u64) {
+        let Some(executor) = self.pick(choice) else { return };
+        self.tell(Event::ExecutorSaid { executor, message: FromExecutor::DrainRequested });
+    }
+
+    fn progress(&mut self, choice: u64) {
+        let Some(id) = self.pick(choice / 8) else { return };
+        let executor = self.executors.get_mut(&id).expect("picked from them");
+        match choice % 8 {
+            0..3 => executor.receive(),
+            3..5 => executor.start(choice / 64),
+            5 => executor.finish(choice / 64),
+            _ => {
+                if let Some(message) = executor.outbox.pop_front() {
+                    self.tell(Event::ExecutorSaid { executor: id, message });
+                }
+            }
+        }
+    }
+
+    fn cancel(&mut self, choice: u64) {
+        let Some(job) = self.jobs.get(choice as usize % self.jobs.len().max(1)).copied() else {
+            return;
+        };
+        let Some(key) = self.scheduler.job_key(job) else { return };
+        let count = self.scheduler.job(key).map_or(0, |job| job.tasks.total());
+        let tasks = (choice % 3 > 0 && count > 0).then(|| vec![(choice / 8) as u32 % count]);
+        self.tell(Event::CancelRequested { request: RequestId(0), job, tasks });
+    }
+
+    fn submit(&mut self, choice: u64) {
+        let id = JobId(self.jobs.len() as u128 + 1);
+        let graph = random_graph(choice);
+        self.jobs.push(id);
+        let graph = Arc::new(graph);
+        self.tell(Event::JobSubmitted { request: RequestId(0), job: id, token: None, graph });
+    }
+
+    /// No more faults: with an executor that stays, everything ends.
+    fn settle(&mut self) {
+        self.faults = false;
+        self.join(3);
+        for round in 0..40_000u64 {
+            let open = self.jobs.iter().any(|job| {
+                let key = self.scheduler.job_key(*job);
+                key.is_some_and(|key| !self.ended_jobs.contains(&key))
+            });
+            if !open && self.executors.values().all(|executor| executor.outbox.is_empty()) {
+                break;
+            }
+            let choice = round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            self.step(16 + 64 * choice);
+        }
+        for job in &self.jobs {
+            let Some(key) = self.scheduler.job_key(*job) else { continue };
+            let summary = self.scheduler.job(key).expect("jobs are kept");
+            assert!(self.ended_jobs.contains(&key), "never ended: {summary:?}");
+        }
+    }
+}
+
+/// Up to 12 tasks of three templates, each with a few predecessors among the earlier ones.
+fn random_graph(seed: u64) -> TaskGraph {
+    let mut state = seed | 1;
+    let mut random = move |bound: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    let template = |cores: u64, outputs: u16, retries: u32| {
+        let mut variant = Variant::kernel("noop", Attributes::new());
+        variant.request = ResourceRequest::cores(cores);
+        let mut template = Template::new(variant, outputs);
+        template.retry.max_retries = retries;
+        template.retry.on = FailureKinds::TRANSIENT;
+        Arc::new(template)
+    };
+    let templates = vec![template(1, 1, 9), template(2, 2, 0), template(1, 0, 9)];
+    let outputs = [1u16, 2, 0];
+    let mut tasks: Vec<Task> = Vec::new();
+    for index in 0..1 + random(12) {
+        let mut task = Task { template: random(3) as u32, ..Task::default() };
+        for _ in 0..random(4).min(index) {
+            let before = random(index) as u32;
+            let made = outputs[tasks[before as usize].template as usize];
+            if made > 0 && random(3) > 0 {
+                let output = random(u64::from(made)) as u16;
+                task.inputs.push(Input::Task { task: before, output });
+            } else {
+                task.after.push(before);
+            }
+        }
+        tasks.push(task);
+    }
+    let mut graph = TaskGraph { templates, tasks, ..TaskGraph::default() };
+    graph.options.wait_for_resources = true;
+    if random(3) == 0 {
+        graph.options.on_failure = OnFailure::CancelJob;
+    }
+    if graph.tasks[0].template == 0 {
+        let object = Input::Task { task: 0, output: 0 };
+        graph.outputs.push(NamedOutput { name: "kept".into(), object });
+    }
+    graph
+}
+
+fn run(history: &[u64]) -> World {
+    let mut world = World::new();
+    for number in history {
+        world.step(*number);
+    }
+    world.settle();
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invariants_hold_and_everything_ends(history in proptest::collection::vec(any::<u64>(), 0..400)) {
+        let world = run(&history);
+        let recovered = State::recover(&world.facts);
+        prop_assert_eq!(&recovered, world.scheduler.state());
+    }
+
+    #[test]
+    fn the_same_history_gives_the_same_commands(history in proptest::collection::vec(any::<u64>(), 0..120)) {
+        prop_assert_eq!(run(&history).log, run(&history).log);
+    }
+
+    #[test]
+    fn any_prefix_of_the_facts_recovers(history in proptest::collection::vec(any::<u64>(), 0..120)) {
+        let mut world = World::new();
+        for number in history {
+            world.step(number);
+            prop_assert_eq!(&State::recover(&world.facts), world.scheduler.state());
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What becomes of attempts.
+
+use drawloom_model::{
+    AttemptEnd, AttemptId, ExecutorId, Failure, FailureKind, ObjectKey, ObjectReport, Outcome,
+    ResourceRequest, TaskKey, Time,
+};
+use smallvec::SmallVec;
+
+use super::Scheduler;
+use crate::cluster::Active;
+use crate::state::Phase;
+use crate::timers::Timer;
+use crate::{AttemptCause, Commands, Fact, JobEvent, TaskEnd, TaskState};
+
+impl Scheduler {
+    pub(super) fn on_attempt_started(
+        &mut self,
+        now: Time,
+        executor: ExecutorId,
+        attempt: AttemptId,
+        commands: &mut Commands,
+    ) {
+        let key = attempt.task;
+        if !self.is_current(executor, attempt) {
+            return;
+        }
+        let Some(soft) = self.soft.task_mut(key) else { return };
+        if let Some(last) = &mut soft.last {
+            last.started_at = Some(now);
+        }
+        if let Some(index) = soft.active {
+            self.cluster.mark_started(index);
+        }
+        self.set_state(key, TaskState::Running);
+        let started = JobEvent::TaskStarted { task: key.index, attempt: attempt.number, executor };
+        self.notify(key.job, started, commands);
+    }
+
+    pub(super) fn on_attempt_ended(
+        &mut self,
+        now: Time,
+        executor: ExecutorId,
+        end: AttemptEnd,
+        commands: &mut Commands,
+    ) {
+        let AttemptEnd { attempt, outcome, run_time, .. } = end;
+        if !self.is_current(executor, attempt) {
+            self.depart(executor, attempt);
+            self.try_stop(executor, commands);
+            return;
+        }
+        let key = attempt.task;
+        let Some(active) = self.unplace(key) else { return };
+        let request = self.request_of(&active);
+        let busy = run_time.as_secs_f64() * request.cpu_milli as f64 / 1e3;
+        if let Some(entry) = self.cluster.executor_mut(executor) {
+            entry.busy_core_seconds += busy;
+            entry.tasks_ended += 1;
+        }
+        if let Some(last) = self.soft.task_mut(key).and_then(|soft| soft.last.as_mut()) {
+            last.ended_at = Some(now);
+            last.run_time = run_time;
+        }
+        match outcome {
+            Outcome::Succeeded(reports) => {
+                self.estimates.measured(active.class, active.variant, run_time);
+                self.succeed(now, key, executor, reports, commands);
+            }
+            Outcome::Failed(failure) => self.fail_attempt(now, key, failure, commands),
+            Outcome::Cancelled => self.give_back(now, key, commands),
+        }
+        self.settle(now);
+        self.promote(executor);
+        self.end_job_if_complete(now, key.job, commands);
+        self.try_stop(executor, commands);
+    }
+
+    pub(super) fn on_attempt_recalled(
+        &mut self,
+        now: Time,
+        executor: ExecutorId,
+        attempt: AttemptId,
+        commands: &mut Commands,
+    ) {
+        if !self.is_current(executor, attempt) {
+            self.depart(executor, attempt);
+            self.try_stop(executor, commands);
+            return;
+        }
+        self.unplace(attempt.task);
+        self.give_back(now, attempt.task, commands);
+        self.promote(executor);
+        self.try_stop(executor, commands);
+    }
+
+    /// Whether the executor's word about the attempt still counts.
+    fn is_current(&self, executor: ExecutorId, attempt: AttemptId) -> bool {
+        self.state.task(attempt.task).is_some_and(|task| {
+            task.attempt == attempt.number && task.phase == Phase::Placed(executor)
+        })
+    }
+
+    /// An attempt that ended for us earlier is off its executor now.
+    fn depart(&mut self, executor: ExecutorId, attempt: AttemptId) {
+        let Some(index) = self.departing.get(&attempt).copied() else { return };
+        let on_it = |active: &Active| active.executor == executor;
+        if !self.cluster.active(index).is_some_and(on_it) {
+            return;
+        }
+        self.departing.remove(&attempt);
+        self.finish(index);
+        self.promote(executor);
+    }
+
+    pub(super) fn finish(&mut self, index: crate::cluster::ActiveIndex) -> Option<Active> {
+        let active = self.cluster.active(index)?;
+        let class = self.classes.get(active.class);
+        let request = &class.variants[usize::from(active.variant)].request;
+        self.cluster.finish(index, request)
+    }
+
+    fn request_of(&self, active: &Active) -> &ResourceRequest {
+        &self.classes.get(active.class).variants[usize::from(active.variant)].request
+    }
+
+    /// Takes the task's attempt off its executor.
+    fn unplace(&mut self, key: TaskKey) -> Option<Active> {
+        self.withdraw_edges(key);
+        let index = self.soft.task_mut(key)?.active.take()?;
+        self.finish(index)
+    }
+
+    /// The task's successors have one predecessor fewer on executors.
+    pub(super) fn withdraw_edges(&mut self, key: TaskKey) {
+        let Some(job) = self.state.job(key.job) else { return };
+        let Some(soft) = self.soft.job_mut(key.job) else { return };
+        for next in job.successors(key.index) {
+            soft.tasks[next as usize].placed_edges -= 1;
+        }
+    }
+
+    fn succeed(
+        &mut self,
+        now: Time,
+        key: TaskKey,
+        executor: ExecutorId,
+        reports: SmallVec<[ObjectReport; 1]>,
+        commands: &mut Commands,
+    ) {
+        let Some(job) = self.state.job(key.job) else { return };
+        let expected = job.template_of(key.index).outputs;
+        if reports.len() != usize::from(expected) {
+            let message = format!("made {} object(s) instead of {expected}", reports.len());
+            let failure = Failure::new(FailureKind::Application, message);
+            return self.fail_attempt(now, key, failure, commands);
+        }
+        let first = job.tasks[key.index as usize].first_output;
+        for (place, report) in reports.iter().enumerate() {
+            let object = ObjectKey { job: key.job, index: first + place as u32 };
+            self.cluster.add_replica(object, executor, report.size_bytes());
+        }
+        self.end_task(key, TaskEnd::Succeeded(reports), commands);
+    }
+
+    /// Records a final state and tells the watchers.
+    pub(super) fn end_task(&mut self, key: TaskKey, end: TaskEnd, commands: &mut Commands) {
+        let (state, failure) = match &end {
+            TaskEnd::Succeeded(_) => (TaskState::Succeeded, None),
+            TaskEnd::Failed(failure) => (TaskState::Failed, Some(failure.clone())),
+            TaskEnd::Cancelled => (TaskState::Cancelled, None),
+        };
+        self.record(Fact::TaskEnded { task: key, end }, commands);
+        self.set_state(key, state);
+        let attempt = self.state.task(key).map_or(0, |task| task.attempt);
+        let last = self.soft.task(key).and_then(|soft| soft.last);
+        let ended = JobEvent::TaskEnded {
+            task: key.index,
+            attempt,
+            executor: last.map(|last| last.executor),
+            state,
+            failure,
+            run_time: last.map_or_else(Default::default, |last| last.run_time),
+        };
+        self.notify(key.job, ended, commands);
+    }
+
+    /// The current attempt, already off its executor, failed: another follows, or the task ends.
+    pub(super) fn fail_attempt(
+        &mut self,
+        now: Time,
+        key: TaskKey,
+        failure: Failure,
+        commands: &mut Commands,
+    ) {
+        let Some(job) = self.state.job(key.job) else { return };
+        let task = &job.tasks[key.index as usize];
+        let policy = job.template_of(key.index).retry;
+        if !policy.on.contains(failure.kind) || task.retries >= policy.max_retries {
+            self.end_unsuccessfully(now, key, TaskEnd::Failed(failure), commands);
+            return;
+        }
+        let (attempt, delay) = (task.attempt, policy.backoff.delay(task.retries + 1));
+        let cause = AttemptCause::Failed(failure.clone());
+        self.record(Fact::AttemptEnded { task: key, cause }, commands);
+        self.take_back_followers(key, commands);
+        self.set_state(key, TaskState::Waiting);
+        if let Some(soft) = self.soft.task_mut(key) {
+            soft.delayed = true;
+        }
+        self.timers.set(now + delay, Timer::BackoffOver(key));
+        self.counters.retries += 1;
+        let retried = JobEvent::TaskRetried { task: key.index, attempt, failure, delay };
+        self.notify(key.job, retried, commands);
+    }
+
+    /// The current attempt, already off its executor, never ran: the task waits for another.
+    pub(super) fn give_back(&mut self, now: Time, key: TaskKey, commands: &mut Commands) {
+        let fact = Fact::AttemptEnded { task: key, cause: AttemptCause::Recalled };
+        self.record(fact, commands);
+        self.set_state(key, TaskState::Waiting);
+        self.take_back_followers(key, commands);
+        self.make_ready(now, key);
+    }
+
+    /// An attempt was given up: attempts sent ahead to wait for it have been dropped by their
+    /// executor, or are told to be.
+    fn take_back_followers(&mut self, key: TaskKey, commands: &mut Commands) {
+        let mut stack = vec![key];
+        while let Some(key) = stack.pop() {
+            let Some(job) = self.state.job(key.job) else { return };
+            let followers: Vec<u32> = job
+                .successors(key.index)
+                .filter(|next| matches!(job.tasks[*next as usize].phase, Phase::Placed(_)))
+                .collect();
+            for index in followers {
+                let follower = TaskKey { job: key.job, index };
+                let still_placed =
+                    |task: &crate::state::Task| matches!(task.phase, Phase::Placed(_));
+                if !self.state.task(follower).is_some_and(still_placed) {
+                    continue; // Reached twice, by two edges.
+                }
+                self.unplace(follower);
+                let cause = AttemptCause::Recalled;
+                self.record(Fact::AttemptEnded { task: follower, cause }, commands);
+                self.set_state(follower, TaskState::Waiting);
+                stack.push(follower);
+            }
+        }
+    }
+}

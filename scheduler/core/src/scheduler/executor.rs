@@ -1,0 +1,152 @@
+//! Executors come, speak and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawloom_model::{
+    ExecutorId, ExecutorInfo, Failure, FailureKind, FromExecutor, ObjectKey, ObjectReport, Time,
+};
+
+use super::Scheduler;
+use crate::cluster::Active;
+use crate::state::{Content, Phase};
+use crate::timers::Timer;
+use crate::{Commands, Fact};
+
+impl Scheduler {
+    pub(super) fn on_executor_joined(
+        &mut self,
+        now: Time,
+        executor: ExecutorId,
+        info: Arc<ExecutorInfo>,
+    ) {
+        if self.cluster.executors().next().is_none() {
+            self.timers.set(now + self.config.heartbeat_timeout, Timer::HeartbeatCheck);
+        }
+        self.classes.join(executor, &info);
+        self.cluster.join(executor, info, now);
+        self.capacity_came_back = true;
+    }
+
+    pub(super) fn on_executor_said(
+        &mut self,
+        now: Time,
+        executor: ExecutorId,
+        message: FromExecutor,
+        commands: &mut Commands,
+    ) {
+        let Some(entry) = self.cluster.executor_mut(executor) else { return };
+        entry.last_heard = now;
+        match message {
+            FromExecutor::Heartbeat => {}
+            FromExecutor::Started { attempt } => {
+                self.on_attempt_started(now, executor, attempt, commands);
+            }
+            FromExecutor::Ended(end) => self.on_attempt_ended(now, executor, *end, commands),
+            FromExecutor::Recalled { attempt } => {
+                self.on_attempt_recalled(now, executor, attempt, commands);
+            }
+            FromExecutor::ReplicaAdded { object, size_bytes, took } => {
+                self.on_replica_added(executor, object, size_bytes, took, commands);
+            }
+            FromExecutor::ReplicaLost { object } => {
+                self.on_replica_lost(executor, object, commands);
+            }
+            FromExecutor::DrainRequested => self.drain(now, executor, commands),
+        }
+    }
+
+    fn on_replica_added(
+        &mut self,
+        executor: ExecutorId,
+        object: ObjectKey,
+        size_bytes: u64,
+        took: Duration,
+        commands: &mut Commands,
+    ) {
+        self.bandwidth.measured(size_bytes, took);
+        self.counters.transfers += 1;
+        self.counters.transferred_bytes += size_bytes;
+        if self.state.report(object).is_some() {
+            self.cluster.add_replica(object, executor, size_bytes);
+        } else {
+            // Dropped while it was on its way.
+            self.releases.entry(executor).or_default().push(object);
+        }
+        self.retry_stops(commands);
+    }
+
+    fn on_replica_lost(
+        &mut self,
+        executor: ExecutorId,
+        object: ObjectKey,
+        commands: &mut Commands,
+    ) {
+        if self.cluster.remove_replica(object, executor) {
+            self.lose_object(object, commands);
+        } else {
+            self.abandon_evacuation(object);
+            self.retry_stops(commands);
+        }
+    }
+
+    /// The last replica is gone: unless it is inline, so is the object.
+    fn lose_object(&mut self, key: ObjectKey, commands: &mut Commands) {
+        let is_stored = |content: &Content| {
+            let Content::Available(report) = content else { return false };
+            matches!(**report, ObjectReport::Stored { .. })
+        };
+        if self.state.object(key).is_some_and(|object| is_stored(&object.content)) {
+            self.record(Fact::ObjectLost { key }, commands);
+        }
+    }
+
+    pub(super) fn on_executor_lost(
+        &mut self,
+        now: Time,
+        executor: ExecutorId,
+        commands: &mut Commands,
+    ) {
+        self.classes.leave(executor);
+        self.releases.remove(&executor);
+        self.followed.remove(&executor);
+        let Some((attempts, lost)) = self.cluster.leave(executor) else { return };
+        self.departing.retain(|attempt, _| {
+            attempts.binary_search_by_key(attempt, |active| active.attempt).is_err()
+        });
+        for object in lost {
+            self.lose_object(object, commands);
+        }
+        for active in &attempts {
+            self.lose_attempt(now, active, commands);
+        }
+        let mut jobs: Vec<_> = attempts.iter().map(|active| active.attempt.task.job).collect();
+        jobs.dedup();
+        self.settle(now);
+        for job in jobs {
+            self.end_job_if_complete(now, job, commands);
+        }
+        self.retry_stops(commands);
+    }
+
+    fn lose_attempt(&mut self, now: Time, active: &Active, commands: &mut Commands) {
+        let key = active.attempt.task;
+        let current = self.state.task(key).is_some_and(|task| {
+            task.attempt == active.attempt.number && task.phase == Phase::Placed(active.executor)
+        });
+        if !current {
+            return;
+        }
+        self.withdraw_edges(key);
+        if let Some(soft) = self.soft.task_mut(key) {
+            soft.active = None;
+        }
+        if active.claimed || active.started {
+            let message = format!("{} was lost while it had the attempt", active.executor);
+            let failure = Failure::new(FailureKind::ExecutorLost, message);
+            self.fail_attempt(now, key, failure, commands);
+        } else {
+            self.give_back(now, key, commands);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The scheduler: events in, facts and commands out.
+
+mod admit;
+mod attempt;
+mod cancel;
+mod drain;
+mod executor;
+mod place;
+mod query;
+mod soft;
+mod timer;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use drawloom_model::{AttemptId, ExecutorId, JobKey, ObjectKey, TaskKey, Time, ToExecutor};
+
+use crate::class::Classes;
+use crate::cluster::{ActiveIndex, Cluster, RunAhead};
+use crate::config::Config;
+use crate::estimate::{Bandwidth, Estimates};
+use crate::policy::{EarliestFinish, Policy, policy};
+use crate::queue::ReadyQueue;
+use crate::state::{Effects, State};
+use crate::timers::Timers;
+use crate::{Command, Commands, Counters, Event, Fact, JobEvent, Refusal, Reply, TaskState};
+
+use soft::Soft;
+
+/// The machine that decides.
+///
+/// The shell hands over what has arrived by [`Scheduler::handle`], then [`Event::RoundDue`] once,
+/// carries out the commands in order, and comes back with `RoundDue` at
+/// [`Scheduler::next_timeout`] at the latest. Everything else is a question that changes nothing.
+/// The same events at the same times give the same commands, byte for byte.
+pub struct Scheduler {
+    config: Config,
+    policy: Box<dyn Policy>,
+    /// What must survive a crash.
+    state: State,
+    effects: Effects,
+    /// What is known of tasks beside that.
+    soft: Soft,
+    cluster: Cluster,
+    classes: Classes,
+    estimates: Estimates,
+    bandwidth: Bandwidth,
+    ready: ReadyQueue,
+    timers: Timers,
+    /// Attempts that ended for us but still hold their claims until their executor says so.
+    departing: BTreeMap<AttemptId, ActiveIndex>,
+    /// Executors that have followers to place.
+    followed: BTreeSet<ExecutorId>,
+    /// Replicas to be dropped, told once a round.
+    releases: BTreeMap<ExecutorId, Vec<ObjectKey>>,
+    capacity_came_back: bool,
+    counters: Counters,
+}
+
+impl Scheduler {
+    /// A scheduler without jobs and executors. An unknown policy's name gives the default.
+    pub fn new(config: Config) -> Self {
+        let run_ahead = RunAhead { attempts: config.max_ahead, horizon: config.ahead_horizon };
+        Scheduler {
+            policy: policy(&config.policy).unwrap_or_else(|| Box::new(EarliestFinish)),
+            config,
+            state: State::default(),
+            effects: Effects::default(),
+            soft: Soft::default(),
+            cluster: Cluster::new(run_ahead),
+            classes: Classes::default(),
+            estimates: Estimates::default(),
+            bandwidth: Bandwidth::default(),
+            ready: ReadyQueue::default(),
+            timers: Timers::default(),
+            departing: BTreeMap::new(),
+            followed: BTreeSet::new(),
+            releases: BTreeMap::new(),
+            capacity_came_back: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes in one event. Never blocks and never fails: a request that cannot be granted is
+    /// answered by a refusal, and news of an old attempt is dropped here.
+    pub fn handle(&mut self, now: Time, event: Event, commands: &mut Commands) {
+        match event {
+            Event::JobSubmitted { request, job, token, graph } => {
+                let answer = self.on_job_submitted(now, job, token, graph, commands);
+                self.answer(request, answer, commands);
+            }
+            Event::TasksAdded { request, job, graph } => {
+                let answer = self.on_tasks_added(now, job, graph, commands);
+                self.answer(request, answer, commands);
+            }
+            Event::JobClosed { request, job } => {
+                let answer = self.on_job_closed(now, job, commands);
+                self.answer(request, answer, commands);
+            }
+            Event::CancelRequested { request, job, tasks } => {
+                let answer = self.on_cancel_requested(now, job, tasks, commands);
+                self.answer(request, answer, commands);
+            }
+            Event::JobForgotten { job } => self.on_job_forgotten(now, job, commands),
+            Event::ObjectPut { request, object, value } => {
+                let key = self.state.reserve_object();
+                let report = drawloom_model::ObjectReport::Inline(value);
+                self.record(Fact::ObjectPut { key, object, report }, commands);
+                self.answer(request, Ok(Reply::ObjectPut), commands);
+            }
+            Event::ObjectStored { request, object, key, executor, report } => {
+                self.cluster.add_replica(key, executor, report.size_bytes());
+                self.record(Fact::ObjectPut { key, object, report }, commands);
+                self.answer(request, Ok(Reply::ObjectPut), commands);
+            }
+            Event::ObjectReleased { request, object } => {
+                let answer = self.on_object_released(now, object, commands);
+                self.answer(request, answer, commands);
+            }
+            Event::ExecutorJoined { executor, info } => {
+                self.on_executor_joined(now, executor, info)
+            }
+            Event::ExecutorSaid { executor, message } => {
+                self.on_executor_said(now, executor, message, commands);
+            }
+            Event::ExecutorLost { executor } => self.on_executor_lost(now, executor, commands),
+            Event::DrainRequested { request, executor } => {
+                let answer = self.on_drain_requested(now, executor, commands);
+                self.answer(request, answer, commands);
+            }
+            Event::RoundDue => self.on_round_due(now, commands),
+        }
+    }
+
+    /// When a `RoundDue` is wanted at the latest.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// A key for an object that a client puts on an executor.
+    pub fn reserve_object(&mut self) -> ObjectKey {
+        self.state.reserve_object()
+    }
+
+    /// The durable state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn on_round_due(&mut self, now: Time, commands: &mut Commands) {
+        self.fire_timers(now, commands);
+        if std::mem::take(&mut self.capacity_came_back) {
+            self.ready.unblock();
+        }
+        self.place_ready(now, commands);
+        self.place_followers(now, commands);
+        self.rebalance(commands);
+        self.flush_releases(commands);
+        self.counters.rounds += 1;
+    }
+
+    /// The one way durable state changes, live and in recovery alike: [`State::apply`].
+    /// [`Scheduler::settle`] follows once the caller has brought its soft state up to date.
+    fn record(&mut self, fact: Fact, commands: &mut Commands) {
+        self.state.apply(&fact, &mut self.effects);
+        commands.push(Command::Append(fact));
+    }
+
+    /// Follows up on what facts brought about.
+    fn settle(&mut self, now: Time) {
+        let mut readied = std::mem::take(&mut self.effects.readied);
+        for task in readied.drain(..) {
+            self.make_ready(now, task);
+        }
+        self.effects.readied = readied;
+        let mut dropped = std::mem::take(&mut self.effects.dropped);
+        for object in dropped.drain(..) {
+            for holder in self.cluster.take_replicas(object) {
+                self.releases.entry(holder).or_default().push(object);
+            }
+        }
+        self.effects.dropped = dropped;
+    }
+
+    /// Queues a task for placement if it waits for nothing.
+    fn make_ready(&mut self, _now: Time, key: TaskKey) {
+        let Some(job) = self.state.job(key.job) else { return };
+        let task = &job.tasks[key.index as usize];
+        let Some(soft) = self.soft.task(key) else { return };
+        if task.unmet > 0 || task.phase != crate::state::Phase::Pending || soft.delayed {
+            return;
+        }
+        let priority = job.template_of(key.index).priority.saturating_add(job.options.priority);
+        let class = self.soft.class_of(key.job, task.template);
+        self.ready.push(class, priority, self.soft.rank(key), key);
+        self.set_state(key, TaskState::Ready);
+    }
+
+    fn set_state(&mut self, key: TaskKey, state: TaskState) {
+        if let Some(old) = self.soft.set_state(key, state) {
+            self.counters.tasks[old as usize] -= 1;
+            self.counters.tasks[state as usize] += 1;
+        }
+    }
+
+    fn flush_releases(&mut self, commands: &mut Commands) {
+        while let Some((executor, objects)) = self.releases.pop_first() {
+            self.send(executor, ToExecutor::Release { objects }, commands);
+        }
+    }
+
+    fn send(&self, executor: ExecutorId, message: ToExecutor, commands: &mut Commands) {
+        commands.push(Command::Send { executor, message });
+    }
+
+    fn answer(
+        &self,
+        request: drawloom_model::RequestId,
+        answer: Result<Reply, Refusal>,
+        commands: &mut Commands,
+    ) {
+        commands.push(Command::Reply { request, answer });
+    }
+
+    fn notify(&self, job: JobKey, event: JobEvent, commands: &mut Commands) {
+        commands.push(Command::Notify { job, event });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn assert_consistent(&self) {
+        self.state.assert_consistent();
+        self.cluster.assert_consistent(|active| {
+            &self.classes.get(active.class).variants[usize::from(active.variant)].request
+        });
+        self.soft.assert_consistent(&self.state, &self.counters.tasks);
+    }
+}

@@ -1,0 +1,374 @@
+//! A round: what is ready is placed, what follows is sent ahead, what waits behind others is
+//! taken back for those who have nothing to do.
+
+use drawloom_model::{
+    AssignedInput, Assignment, AttemptId, ExecutorId, Failure, FailureKind, InputSource, ObjectKey,
+    ObjectReport, TaskKey, TemplateKey, Time, ToExecutor,
+};
+use smallvec::SmallVec;
+
+use super::Scheduler;
+use super::soft::LastPlacement;
+use crate::class::ClassId;
+use crate::cluster::Active;
+use crate::policy::{Candidate, Placement, View};
+use crate::queue::Ready;
+use crate::state::{Content, Job, Phase};
+use crate::{Commands, Fact, TaskEnd, TaskState};
+
+impl Scheduler {
+    pub(super) fn place_ready(&mut self, now: Time, commands: &mut Commands) {
+        let mut heads = self.ready.heads();
+        while let Some((head, class)) = heads.pop() {
+            self.ready.pop(class);
+            if self.is_ready(head.task) {
+                if let Some(object) = self.lost_input(head.task) {
+                    self.fail_for_lost_input(now, head.task, object, commands);
+                } else if !self.place_one(now, head.task, class, commands) {
+                    self.ready.put_back(class, head);
+                    self.ready.block(class);
+                    continue;
+                }
+            }
+            if let Some(next) = self.ready.peek(class) {
+                heads.push((*next, class));
+            }
+        }
+    }
+
+    fn is_ready(&self, task: TaskKey) -> bool {
+        self.soft.task(task).is_some_and(|soft| soft.state == TaskState::Ready)
+    }
+
+    /// An input that was lost, so that the task can never run.
+    fn lost_input(&self, task: TaskKey) -> Option<ObjectKey> {
+        let inputs = self.state.job(task.job)?.inputs(task.index);
+        inputs.iter().copied().find(|input| self.state.report(*input).is_none())
+    }
+
+    fn fail_for_lost_input(
+        &mut self,
+        now: Time,
+        task: TaskKey,
+        object: ObjectKey,
+        commands: &mut Commands,
+    ) {
+        let maker = self
+            .state
+            .job(object.job)
+            .and_then(|job| Some(job.describe(job.objects.get(object.index as usize)?.maker)));
+        let origin =
+            maker.map_or_else(|| "a put object".to_owned(), |task| format!("made by {task}"));
+        let message =
+            format!("input {object:?} ({origin}) was lost with the executor that held it");
+        let end = TaskEnd::Failed(Failure::new(FailureKind::ObjectLost, message));
+        self.end_unsuccessfully(now, task, end, commands);
+        self.end_job_if_complete(now, task.job, commands);
+    }
+
+    fn place_one(
+        &mut self,
+        now: Time,
+        task: TaskKey,
+        class: ClassId,
+        commands: &mut Commands,
+    ) -> bool {
+        let placement =
+            self.ask(task, class, |policy, candidate, view| policy.place(now, candidate, view));
+        let Some(placement) = placement else { return false };
+        if !self.is_valid(&placement, class) {
+            return false;
+        }
+        self.carry_out(now, task, class, placement, commands);
+        true
+    }
+
+    fn ask(
+        &mut self,
+        task: TaskKey,
+        class: ClassId,
+        question: impl FnOnce(
+            &mut dyn crate::policy::Policy,
+            &Candidate<'_>,
+            &View<'_>,
+        ) -> Option<Placement>,
+    ) -> Option<Placement> {
+        let job = self.state.job(task.job)?;
+        let view = View {
+            state: &self.state,
+            cluster: &self.cluster,
+            classes: &self.classes,
+            estimates: &self.estimates,
+            bandwidth: &self.bandwidth,
+        };
+        let template = job.template_of(task.index);
+        let candidate = Candidate {
+            task,
+            class: view.class(class),
+            class_id: class,
+            hints: template.variants.iter().map(|variant| variant.cost_hint).collect(),
+            inputs: job.inputs(task.index),
+        };
+        question(&mut *self.policy, &candidate, &view)
+    }
+
+    /// Checks a proposal: a policy may be wrong, the scheduler may not.
+    fn is_valid(&self, placement: &Placement, class: ClassId) -> bool {
+        let class = self.classes.get(class);
+        let Some(variant) = class.variants.get(usize::from(placement.variant)) else {
+            return false;
+        };
+        let Some(executor) = self.cluster.executor(placement.executor) else { return false };
+        self.cluster.is_open(placement.executor)
+            && variant.eligible.binary_search(&placement.executor).is_ok()
+            && executor.account.capacity().fits_on(&variant.request, &placement.devices)
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Time,
+        key: TaskKey,
+        class: ClassId,
+        placement: Placement,
+        commands: &mut Commands,
+    ) {
+        let executor = placement.executor;
+        self.record(Fact::TaskPlaced { task: key, executor }, commands);
+        let Some(job) = self.state.job(key.job) else { return };
+        let task = &job.tasks[key.index as usize];
+        let attempt = AttemptId { task: key, number: task.attempt };
+        let may_start = task.unmet == 0;
+        let message = self.assignment(job, attempt, &placement);
+        let mut active = Active::new(attempt, executor, class, placement.variant);
+        active.devices = placement.devices;
+        let request = &self.classes.get(class).variants[usize::from(placement.variant)].request;
+        let run_nanos = placement.reason.run_nanos;
+        let index = self.cluster.start(active, request, run_nanos, may_start);
+        self.set_state(key, TaskState::Queued);
+        if let Some(soft) = self.soft.task_mut(key) {
+            soft.active = Some(index);
+            soft.last = Some(LastPlacement {
+                executor,
+                variant: placement.variant,
+                reason: placement.reason,
+                placed_at: now,
+                started_at: None,
+                ended_at: None,
+                run_time: Default::default(),
+            });
+        }
+        self.counters.placed(placement.reason.kind);
+        self.send(executor, ToExecutor::Run(Box::new(message)), commands);
+        self.offer_followers(key, executor);
+    }
+
+    fn assignment(&self, job: &Job, attempt: AttemptId, placement: &Placement) -> Assignment {
+        let index = attempt.task.index;
+        let task = &job.tasks[index as usize];
+        let template = job.template_of(index);
+        let mut waits_for = SmallVec::new();
+        if task.unmet > 0 {
+            for before in job.predecessors(index) {
+                let key = TaskKey { job: job.key, index: before };
+                let ended = job.tasks[before as usize].phase.is_final();
+                if !ended && !waits_for.contains(&key) {
+                    waits_for.push(key);
+                }
+            }
+        }
+        let inputs = job.inputs(index).iter();
+        Assignment {
+            attempt,
+            template_key: TemplateKey { job: job.key, index: task.template },
+            template: template.clone(),
+            variant: placement.variant,
+            devices: placement.devices.clone(),
+            inputs: inputs
+                .map(|object| AssignedInput {
+                    object: *object,
+                    source: self.source(*object, placement.executor),
+                })
+                .collect(),
+            waits_for,
+            first_output: ObjectKey { job: job.key, index: task.first_output },
+            priority: template.priority.saturating_add(job.options.priority),
+        }
+    }
+
+    fn source(&self, object: ObjectKey, executor: ExecutorId) -> InputSource {
+        if self.cluster.holds(executor, object) {
+            return InputSource::Local;
+        }
+        match self.state.object(object).map(|object| &object.content) {
+            Some(Content::Available(report)) => match &**report {
+                ObjectReport::Inline(value) => InputSource::Inline(value.clone()),
+                ObjectReport::Stored { .. } => InputSource::Remote(self.addresses(object)),
+            },
+            // It is being made there by a task that the attempt waits for.
+            _ => InputSource::Local,
+        }
+    }
+
+    /// Where replicas of an object can be fetched, the least loaded executor first.
+    pub(super) fn addresses(&self, object: ObjectKey) -> SmallVec<[std::sync::Arc<str>; 1]> {
+        let holders = self.cluster.holders(object).iter();
+        let mut found: Vec<_> = holders.filter_map(|id| self.cluster.executor(*id)).collect();
+        found.sort_by_key(|executor| (executor.load_nanos(), executor.id));
+        found.into_iter().map(|executor| executor.address.clone()).collect()
+    }
+
+    /// Notes that successors have one predecessor more on an executor; those that have all of
+    /// them on the same one may follow it there.
+    fn offer_followers(&mut self, key: TaskKey, executor: ExecutorId) {
+        let Some(job) = self.state.job(key.job) else { return };
+        let Some(soft) = self.soft.job_mut(key.job) else { return };
+        for next in job.successors(key.index) {
+            let task = &job.tasks[next as usize];
+            let follower = &mut soft.tasks[next as usize];
+            follower.placed_edges += 1;
+            let complete = follower.placed_edges == task.unmet && task.phase == Phase::Pending;
+            if !complete || follower.delayed || !all_on(job, next, executor) {
+                continue;
+            }
+            let Some(entry) = self.cluster.executor_mut(executor) else { return };
+            let priority = job.template_of(next).priority;
+            let rank = soft.ranks[next as usize];
+            let sequence = u64::from(next);
+            let task = TaskKey { job: key.job, index: next };
+            entry.followers.push(Ready { priority, rank, sequence, task });
+            self.followed.insert(executor);
+        }
+    }
+
+    pub(super) fn place_followers(&mut self, now: Time, commands: &mut Commands) {
+        let slack = u64::try_from(self.config.follow_slack.as_nanos()).unwrap_or(u64::MAX);
+        for executor in std::mem::take(&mut self.followed) {
+            while self.cluster.is_open(executor) {
+                let load = self.cluster.load();
+                let is_behind = load.get(executor) > load.minimum().saturating_add(slack);
+                let Some(entry) = self.cluster.executor_mut(executor) else { break };
+                let Some(next) = entry.followers.pop() else { break };
+                if !self.may_follow(next.task, executor) {
+                    continue;
+                }
+                if is_behind {
+                    entry_back(&mut self.cluster, executor, next);
+                    break;
+                }
+                self.place_follower(now, next.task, executor, commands);
+            }
+            let waiting = self.cluster.executor(executor).is_some_and(|e| !e.followers.is_empty());
+            if waiting {
+                self.followed.insert(executor);
+            }
+        }
+    }
+
+    fn place_follower(
+        &mut self,
+        now: Time,
+        task: TaskKey,
+        executor: ExecutorId,
+        commands: &mut Commands,
+    ) {
+        let Some(job) = self.state.job(task.job) else { return };
+        let class = self.soft.class_of(task.job, job.tasks[task.index as usize].template);
+        let placement = self.ask(task, class, |policy, candidate, view| {
+            policy.follow(now, candidate, executor, view)
+        });
+        if let Some(placement) = placement
+            && placement.executor == executor
+            && self.is_valid(&placement, class)
+        {
+            self.carry_out(now, task, class, placement, commands);
+        }
+    }
+
+    fn may_follow(&self, key: TaskKey, executor: ExecutorId) -> bool {
+        let Some(job) = self.state.job(key.job) else { return false };
+        let task = &job.tasks[key.index as usize];
+        task.phase == Phase::Pending
+            && task.unmet > 0
+            && self.soft.task(key).is_some_and(|soft| soft.placed_edges == task.unmet)
+            && all_on(job, key.index, executor)
+            && self.inputs_exist_or_come(job, key.index)
+    }
+
+    fn inputs_exist_or_come(&self, job: &Job, index: u32) -> bool {
+        job.inputs(index).iter().all(|input| {
+            self.state.object(*input).is_some_and(|object| object.content != Content::Dropped)
+        })
+    }
+
+    /// Takes queued work back from the busiest executor when another has nothing to do.
+    pub(super) fn rebalance(&mut self, commands: &mut Commands) {
+        /// Less work than this is not worth a round trip.
+        const WORTHWHILE_NANOS: u64 = 5_000_000;
+        if !self.ready.is_empty() {
+            return;
+        }
+        let Some((0, idle)) = self.cluster.load().first() else { return };
+        let busy = self.cluster.executors().filter(|executor| executor.queued() > 0);
+        let Some(busiest) = busy.max_by_key(|executor| (executor.load_nanos(), executor.id)) else {
+            return;
+        };
+        let (busiest, load) = (busiest.id, busiest.load_nanos());
+        if load < WORTHWHILE_NANOS {
+            return;
+        }
+        let wanted = self.cluster.executor(busiest).map_or(0, |e| e.queued().div_ceil(2));
+        let recalled: Vec<AttemptId> = self
+            .cluster
+            .unclaimed_from_back(busiest)
+            .filter(|active| !active.recalled && !active.started)
+            .filter(|active| {
+                let class = self.classes.get(active.class);
+                class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())
+            })
+            .filter(|active| self.state.task(active.attempt.task).is_some_and(|t| t.unmet == 0))
+            .take(wanted as usize)
+            .map(|active| active.attempt)
+            .collect();
+        for attempt in recalled {
+            self.recall(busiest, attempt, commands);
+        }
+    }
+
+    pub(super) fn recall(
+        &mut self,
+        executor: ExecutorId,
+        attempt: AttemptId,
+        commands: &mut Commands,
+    ) {
+        if let Some(index) = self.soft.task(attempt.task).and_then(|soft| soft.active) {
+            self.cluster.mark_recalled(index);
+        }
+        self.counters.recalls += 1;
+        self.send(executor, ToExecutor::Recall { attempt }, commands);
+    }
+
+    /// Gives claims to what waits on an executor that has room again.
+    pub(super) fn promote(&mut self, executor: ExecutorId) {
+        let (state, classes) = (&self.state, &self.classes);
+        self.cluster.promote(
+            executor,
+            |active| &classes.get(active.class).variants[usize::from(active.variant)].request,
+            |attempt| state.task(attempt.task).is_some_and(|task| task.unmet == 0),
+        );
+        self.capacity_came_back = true;
+    }
+}
+
+fn entry_back(cluster: &mut crate::cluster::Cluster, executor: ExecutorId, ready: Ready) {
+    if let Some(entry) = cluster.executor_mut(executor) {
+        entry.followers.push(ready);
+    }
+}
+
+/// Whether every predecessor that has not succeeded is on that executor.
+fn all_on(job: &Job, task: u32, executor: ExecutorId) -> bool {
+    job.predecessors(task).all(|before| match job.tasks[before as usize].phase {
+        Phase::Succeeded => true,
+        phase => phase == Phase::Placed(executor),
+    })
+}
