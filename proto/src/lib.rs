@@ -1,4 +1,19 @@
 //! The `drawloom.v1` protocol: generated types, and checked conversions to and from the model.
+//!
+//! Whatever comes from the wire is checked: a conversion names the field that means nothing
+//! ([`FieldError`]), and [`Rejection`] is the one place where errors become statuses.
+
+mod chunk;
+mod convert;
+mod field;
+mod link;
+mod status;
+
+pub use chunk::{Assembly, CHUNK_BYTES, ChunkError, Description, Tally, split_object};
+pub use convert::{append_chunk, nanos, split_graph};
+pub use field::FieldError;
+pub use link::{TemplateReceiver, TemplateSender};
+pub use status::{FIELD_KEY, Rejection};
 
 /// Types, clients and servers generated from the `.proto` files.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

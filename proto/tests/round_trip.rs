@@ -1,0 +1,374 @@
+//! Whatever the model can say survives the wire, and whatever the wire says is checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawloom_model::{
+    AssignedInput, Assignment, AttemptEnd, AttemptId, Attribute, Backoff, Capacity, Constraints,
+    DType, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, Failure, FailureKind,
+    FromExecutor, GpuRequest, Input, InputSource, JobKey, KernelCall, LabelOperator,
+    LabelRequirement, Literal, NamedOutput, NumaNode, ObjectId, ObjectKey, ObjectReport,
+    ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest, RetryPolicy,
+    Run, Shape, Task, TaskGraph, TaskKey, Template, TemplateKey, ToExecutor, Toleration, Value,
+    Variant,
+};
+use drawloom_proto::{TemplateReceiver, TemplateSender, append_chunk, split_graph, v1};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+fn span() -> impl Strategy<Value = Duration> {
+    any::<u64>().prop_map(Duration::from_nanos)
+}
+
+fn name() -> impl Strategy<Value = String> {
+    "[a-zé ]{1,6}"
+}
+
+fn attribute() -> impl Strategy<Value = Attribute> {
+    prop_oneof![
+        any::<bool>().prop_map(Attribute::Bool),
+        any::<i64>().prop_map(Attribute::Int),
+        (-1e9..1e9).prop_map(Attribute::Float),
+        name().prop_map(Attribute::Text),
+        vec(any::<i64>(), 0..3).prop_map(Attribute::Ints),
+        vec(-1e9..1e9, 0..3).prop_map(Attribute::Floats),
+    ]
+}
+
+fn run() -> impl Strategy<Value = Run> {
+    let kernel = (name(), btree_map(name(), attribute(), 0..3))
+        .prop_map(|(name, attributes)| Run::Kernel(KernelCall { name, attributes }));
+    let input = prop_oneof![Just(ProcessInput::Stdin), name().prop_map(ProcessInput::File)];
+    let output = prop_oneof![
+        Just(ProcessOutput::Stdout),
+        Just(ProcessOutput::Stderr),
+        Just(ProcessOutput::ExitCode),
+        name().prop_map(ProcessOutput::File),
+    ];
+    let env = btree_map(name(), name(), 0..3);
+    let process = (vec(name(), 0..3), env, option::of(name()), vec(input, 0..3), vec(output, 0..3))
+        .prop_map(|(argv, env, working_directory, inputs, outputs)| {
+            Run::Process(ProcessSpec { argv, env, working_directory, inputs, outputs })
+        });
+    prop_oneof![kernel, process]
+}
+
+fn request() -> impl Strategy<Value = ResourceRequest> {
+    let gpu = any::<(u16, u32, u64, u16)>().prop_map(
+        |(devices, milli, vram_bytes, min_compute_capability)| GpuRequest {
+            devices,
+            milli,
+            vram_bytes,
+            min_compute_capability,
+        },
+    );
+    (any::<u64>(), any::<u64>(), option::of(gpu), custom()).prop_map(
+        |(cpu_milli, memory_bytes, gpu, custom)| ResourceRequest {
+            cpu_milli,
+            memory_bytes,
+            gpu,
+            custom,
+        },
+    )
+}
+
+fn custom() -> impl Strategy<Value = BTreeMap<Arc<str>, u64>> {
+    btree_map(name().prop_map(Into::into), any::<u64>(), 0..3)
+}
+
+fn failure_kind() -> impl Strategy<Value = FailureKind> {
+    prop::sample::select(FailureKind::ALL.to_vec())
+}
+
+fn constraints() -> impl Strategy<Value = Constraints> {
+    let operator = prop_oneof![
+        vec(name(), 0..3).prop_map(LabelOperator::In),
+        vec(name(), 0..3).prop_map(LabelOperator::NotIn),
+        Just(LabelOperator::Exists),
+        Just(LabelOperator::Absent),
+    ];
+    let label = (name(), operator).prop_map(|(key, operator)| LabelRequirement { key, operator });
+    let toleration =
+        (name(), option::of(name())).prop_map(|(key, value)| Toleration { key, value });
+    (vec(label, 0..3), vec(toleration, 0..3))
+        .prop_map(|(labels, tolerations)| Constraints { labels, tolerations })
+}
+
+fn retry() -> impl Strategy<Value = RetryPolicy> {
+    (any::<u32>(), vec(failure_kind(), 0..4), span(), 1.0..9.0, span()).prop_map(
+        |(max_retries, on, initial, factor, max)| RetryPolicy {
+            max_retries,
+            on: on.into_iter().collect(),
+            backoff: Backoff { initial, factor, max },
+        },
+    )
+}
+
+fn template() -> impl Strategy<Value = Template> {
+    let variant = (run(), request(), option::of(span()))
+        .prop_map(|(run, request, cost_hint)| Variant { run, request, cost_hint });
+    let times = (option::of(span()), option::of(span()));
+    (vec(variant, 1..3), any::<u16>(), constraints(), any::<i32>(), retry(), times).prop_map(
+        |(variants, outputs, constraints, priority, retry, (timeout, deadline))| Template {
+            variants,
+            outputs,
+            constraints,
+            priority,
+            retry,
+            timeout,
+            deadline,
+        },
+    )
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let dtype = prop::sample::select(DType::ALL.to_vec());
+    let tensor = (dtype, vec(0u64..4, 0..4)).prop_map(|(dtype, extents)| {
+        let shape = Shape::new(extents);
+        let object_type = ObjectType::Tensor { dtype, shape };
+        let size = object_type.size_bytes().expect("small extents") as usize;
+        Value { object_type, data: vec![3; size].into() }
+    });
+    prop_oneof![vec(any::<u8>(), 0..9).prop_map(Value::blob), tensor]
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        any::<(u32, u16)>().prop_map(|(task, output)| Input::Task { task, output }),
+        any::<u32>().prop_map(Input::Literal),
+        any::<u32>().prop_map(Input::External),
+    ]
+}
+
+fn graph() -> impl Strategy<Value = TaskGraph> {
+    let task = (option::of(name()), any::<u32>(), vec(input(), 0..4), vec(any::<u32>(), 0..3))
+        .prop_map(|(name, template, inputs, after)| Task {
+            name: name.map(Into::into),
+            template,
+            inputs,
+            after,
+        });
+    let literal = (name(), value()).prop_map(|(name, value)| Literal { name, value });
+    let output = (name(), input()).prop_map(|(name, object)| NamedOutput { name, object });
+    (
+        vec(template().prop_map(Arc::new), 0..3),
+        vec(literal, 0..3),
+        vec(any::<u128>().prop_map(ObjectId), 0..3),
+        vec(task, 0..9),
+        vec(output, 0..3),
+    )
+        .prop_map(|(templates, literals, externals, tasks, outputs)| TaskGraph {
+            templates,
+            literals,
+            externals,
+            tasks,
+            outputs,
+            ..TaskGraph::default()
+        })
+}
+
+fn job() -> impl Strategy<Value = JobKey> {
+    any::<u64>().prop_map(JobKey::from_bits)
+}
+
+fn object() -> impl Strategy<Value = ObjectKey> {
+    (job(), any::<u32>()).prop_map(|(job, index)| ObjectKey { job, index })
+}
+
+fn attempt() -> impl Strategy<Value = AttemptId> {
+    (job(), any::<u32>(), any::<u32>())
+        .prop_map(|(job, index, number)| AttemptId { task: TaskKey { job, index }, number })
+}
+
+fn sources() -> impl Strategy<Value = Vec<Arc<str>>> {
+    vec(name().prop_map(Into::into), 1..3)
+}
+
+fn assignment() -> impl Strategy<Value = Assignment> {
+    let source = prop_oneof![
+        Just(InputSource::Local),
+        value().prop_map(InputSource::Inline),
+        sources().prop_map(|sources| InputSource::Remote(sources.into())),
+    ];
+    let inputs = vec((object(), source, any::<bool>()), 0..3);
+    let numbers = (any::<u32>(), any::<u32>(), any::<i32>(), any::<prop::sample::Index>());
+    (attempt(), template(), inputs, vec(any::<u16>(), 0..3), vec(any::<u32>(), 0..3), numbers)
+        .prop_map(|(attempt, template, inputs, devices, waits_for, numbers)| {
+            let (template_index, first_output, priority, variant) = numbers;
+            let job = attempt.task.job;
+            let input = |(object, source, own): (ObjectKey, InputSource, bool)| {
+                let object = if own { ObjectKey { job, ..object } } else { object };
+                AssignedInput { object, source }
+            };
+            Assignment {
+                attempt,
+                template_key: TemplateKey { job, index: template_index },
+                variant: variant.index(template.variants.len()) as u8,
+                template: Arc::new(template),
+                devices: devices.into_iter().map(DeviceIndex).collect(),
+                inputs: inputs.into_iter().map(input).collect(),
+                waits_for: waits_for.into_iter().map(|index| TaskKey { job, index }).collect(),
+                first_output: ObjectKey { job, index: first_output },
+                priority,
+            }
+        })
+}
+
+fn to_executor() -> impl Strategy<Value = ToExecutor> {
+    prop_oneof![
+        assignment().prop_map(|assignment| ToExecutor::Run(Box::new(assignment))),
+        attempt().prop_map(|attempt| ToExecutor::Cancel { attempt }),
+        attempt().prop_map(|attempt| ToExecutor::Recall { attempt }),
+        vec(object(), 0..3).prop_map(|objects| ToExecutor::Release { objects }),
+        (object(), sources()).prop_map(|(object, sources)| ToExecutor::Replicate {
+            object,
+            sources: sources.into()
+        }),
+        vec((job(), any::<u32>()), 0..3).prop_map(|keys| ToExecutor::ForgetTemplates {
+            templates: keys.into_iter().map(|(job, index)| TemplateKey { job, index }).collect()
+        }),
+        Just(ToExecutor::Stop),
+    ]
+}
+
+fn report() -> impl Strategy<Value = ObjectReport> {
+    prop_oneof![
+        value().prop_map(ObjectReport::Inline),
+        (value(), any::<u64>()).prop_map(|(value, size_bytes)| ObjectReport::Stored {
+            object_type: value.object_type,
+            size_bytes
+        }),
+    ]
+}
+
+fn from_executor() -> impl Strategy<Value = FromExecutor> {
+    let outcome = prop_oneof![
+        vec(report(), 0..3).prop_map(|reports| Outcome::Succeeded(reports.into())),
+        (failure_kind(), name())
+            .prop_map(|(kind, message)| Outcome::Failed(Failure { kind, message })),
+        Just(Outcome::Cancelled),
+    ];
+    let end = (attempt(), outcome, span(), span()).prop_map(
+        |(attempt, outcome, run_time, queue_time)| {
+            FromExecutor::Ended(Box::new(AttemptEnd { attempt, outcome, run_time, queue_time }))
+        },
+    );
+    prop_oneof![
+        Just(FromExecutor::Heartbeat),
+        attempt().prop_map(|attempt| FromExecutor::Started { attempt }),
+        end,
+        attempt().prop_map(|attempt| FromExecutor::Recalled { attempt }),
+        (object(), any::<u64>(), span()).prop_map(|(object, size_bytes, took)| {
+            FromExecutor::ReplicaAdded { object, size_bytes, took }
+        }),
+        object().prop_map(|object| FromExecutor::ReplicaLost { object }),
+        Just(FromExecutor::DrainRequested),
+    ]
+}
+
+fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
+    let device = (name(), option::of(any::<u32>()), any::<(u32, u64, u16)>());
+    let capacity = (any::<u64>(), any::<u64>(), custom());
+    let node = (any::<u32>(), vec(any::<u32>(), 0..3), any::<u64>())
+        .prop_map(|(id, cores, memory_bytes)| NumaNode { id, cores, memory_bytes });
+    (vec(device, 0..3), capacity, vec(node, 0..2), name(), vec(name(), 0..3), any::<bool>())
+        .prop_map(|(devices, capacity, numa_nodes, name, kernels, runs_processes)| {
+            let (cpu_milli, memory_bytes, custom) = capacity;
+            let offered = |(milli, vram_bytes, compute_capability)| DeviceCapacity {
+                milli,
+                vram_bytes,
+                compute_capability,
+            };
+            let capacity = Capacity {
+                cpu_milli,
+                memory_bytes,
+                devices: devices.iter().map(|(_, _, numbers)| offered(*numbers)).collect(),
+                custom,
+            };
+            let known =
+                |(name, numa_node, _)| DeviceInfo { name, kind: DeviceKind::Cuda, numa_node };
+            let devices = devices.into_iter().map(known).collect();
+            let labels = BTreeMap::from([("zone".to_owned(), name.clone())]);
+            let address = format!("unix:/{name}");
+            ExecutorInfo {
+                name,
+                address,
+                capacity,
+                devices,
+                numa_nodes,
+                labels,
+                taints: Vec::new(),
+                kernels,
+                runs_processes,
+            }
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn graphs_survive_however_they_are_split(graph in graph(), chunk_bytes in 1usize..4096) {
+        let mut copy = TaskGraph::default();
+        for chunk in split_graph(&graph, chunk_bytes) {
+            append_chunk(&mut copy, chunk).expect("it came from a graph");
+        }
+        prop_assert_eq!(copy, graph);
+    }
+
+    #[test]
+    fn orders_survive_and_templates_travel_once(messages in vec(to_executor(), 1..5)) {
+        let (mut sender, mut receiver) = (TemplateSender::default(), TemplateReceiver::default());
+        let mut orders = Vec::new();
+        for message in messages.iter().chain(&messages) {
+            sender.encode(message.clone(), &mut orders);
+        }
+        let decoded: Vec<_> = orders
+            .into_iter()
+            .filter_map(|order| receiver.decode(order).expect("it came from a message"))
+            .collect();
+        let expected: Vec<_> = messages.iter().chain(&messages).cloned().collect();
+        prop_assert_eq!(decoded, expected);
+    }
+
+    #[test]
+    fn news_survive(message in from_executor()) {
+        let wire = v1::FromExecutor::from(message.clone());
+        prop_assert_eq!(FromExecutor::try_from(wire), Ok(message));
+    }
+
+    #[test]
+    fn executors_survive(info in executor_info()) {
+        prop_assert_eq!(ExecutorInfo::try_from(v1::ExecutorInfo::from(&info)), Ok(info));
+    }
+}
+
+#[test]
+fn the_field_at_fault_is_named() {
+    let mut graph = TaskGraph { tasks: vec![Task::default(); 17], ..TaskGraph::default() };
+    let input = v1::Input { kind: 0, index: 3, output: 70_000 };
+    let task = v1::Task { inputs: vec![input], ..v1::Task::default() };
+    let chunk = v1::GraphChunk { tasks: vec![task], ..v1::GraphChunk::default() };
+    let error = append_chunk(&mut graph, chunk).expect_err("too large an output");
+    assert_eq!(error.to_string(), "tasks[17].inputs[0].output: 70000 is out of range");
+
+    let variant = v1::Variant::default();
+    let template = v1::Template { variants: vec![variant], ..v1::Template::default() };
+    let chunk = v1::GraphChunk { templates: vec![template], ..v1::GraphChunk::default() };
+    let error = append_chunk(&mut graph, chunk).expect_err("nothing to run");
+    assert_eq!(error.to_string(), "templates[0].variants[0].run: must be set");
+
+    let chunk = v1::GraphChunk { externals: vec!["x".to_owned()], ..v1::GraphChunk::default() };
+    let error = append_chunk(&mut graph, chunk).expect_err("no id");
+    assert_eq!(error.field, "externals[0]");
+}
+
+#[test]
+fn an_unknown_template_is_an_error() {
+    let run = v1::Assignment { attempt: Some(v1::AttemptId::default()), ..Default::default() };
+    let order = v1::ToExecutor { order: Some(v1::to_executor::Order::Run(run)) };
+    let error = TemplateReceiver::default().decode(order).expect_err("never defined");
+    assert_eq!(error.to_string(), "run.template: was not defined before");
+}
