@@ -94,7 +94,7 @@ impl Scheduler {
     }
 
     /// Whether the executor's word about the attempt still counts.
-    fn is_current(&self, executor: ExecutorId, attempt: AttemptId) -> bool {
+    pub(super) fn is_current(&self, executor: ExecutorId, attempt: AttemptId) -> bool {
         self.state.task(attempt.task).is_some_and(|task| {
             task.attempt == attempt.number && task.phase == Phase::Placed(executor)
         })
@@ -125,8 +125,8 @@ impl Scheduler {
 
     /// Takes the task's attempt off its executor.
     fn unplace(&mut self, key: TaskKey) -> Option<Active> {
-        self.withdraw_edges(key);
         let index = self.soft.task_mut(key)?.active.take()?;
+        self.withdraw_edges(key);
         self.finish(index)
     }
 

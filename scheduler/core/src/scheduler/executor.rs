@@ -9,7 +9,7 @@ use drawloom_model::{
 
 use super::Scheduler;
 use crate::cluster::Active;
-use crate::state::{Content, Phase};
+use crate::state::Content;
 use crate::timers::Timer;
 use crate::{Commands, Fact};
 
@@ -117,7 +117,10 @@ impl Scheduler {
         for object in lost {
             self.lose_object(object, commands);
         }
-        for active in &attempts {
+        // Parted first, so that the end of one does not reach for the attempt of another.
+        let current: Vec<&Active> =
+            attempts.iter().filter(|active| self.part_from_lost(active)).collect();
+        for active in current {
             self.lose_attempt(now, active, commands);
         }
         let mut jobs: Vec<_> = attempts.iter().map(|active| active.attempt.task.job).collect();
@@ -129,17 +132,23 @@ impl Scheduler {
         self.retry_stops(commands);
     }
 
+    /// Takes a lost attempt from its task, unless the task has parted from it before.
+    fn part_from_lost(&mut self, active: &Active) -> bool {
+        let key = active.attempt.task;
+        let current = self.is_current(active.executor, active.attempt);
+        if current {
+            self.withdraw_edges(key);
+            if let Some(soft) = self.soft.task_mut(key) {
+                soft.active = None;
+            }
+        }
+        current
+    }
+
     fn lose_attempt(&mut self, now: Time, active: &Active, commands: &mut Commands) {
         let key = active.attempt.task;
-        let current = self.state.task(key).is_some_and(|task| {
-            task.attempt == active.attempt.number && task.phase == Phase::Placed(active.executor)
-        });
-        if !current {
-            return;
-        }
-        self.withdraw_edges(key);
-        if let Some(soft) = self.soft.task_mut(key) {
-            soft.active = None;
+        if !self.is_current(active.executor, active.attempt) {
+            return; // Ended or taken back with a task that it needs.
         }
         if active.claimed || active.started {
             let message = format!("{} was lost while it had the attempt", active.executor);
