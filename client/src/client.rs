@@ -1,0 +1,277 @@
+//! The client.
+
+use std::sync::Arc;
+
+use drawloom_model::{
+    ExecutorId, INLINE_LIMIT_BYTES, Input, JobId, Literal, ObjectId, TaskGraph, Value,
+};
+
+use crate::grpc::Grpc;
+use crate::{
+    Addition, ClusterView, Error, Explanation, JobDetail, JobHandle, JobState, JobView, ObjectRef,
+    Page, PageRequest, Submission, TaskRef, TaskState, TaskView, Transport,
+};
+
+/// A connection to a scheduler. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl Client {
+    /// Connects to `http://HOST:PORT` or `unix:/PATH`.
+    ///
+    /// # Errors
+    /// The endpoint cannot be understood, or nothing answers there.
+    pub async fn connect(endpoint: &str) -> Result<Client, Error> {
+        Ok(Client::with_transport(Arc::new(Grpc::connect(endpoint).await?)))
+    }
+
+    /// A client that goes another way.
+    pub fn with_transport(transport: Arc<dyn Transport>) -> Client {
+        Client { transport }
+    }
+
+    /// Submits a graph. Literals too large to travel with it are put first.
+    ///
+    /// # Errors
+    /// The graph is refused; the message names the task and the field at fault.
+    pub async fn submit(&self, graph: TaskGraph) -> Result<JobHandle, Error> {
+        self.submit_once(graph, None).await
+    }
+
+    /// Submits a graph under a token: submissions with the same token make one job, so a
+    /// submission whose answer was lost can be repeated.
+    ///
+    /// # Errors
+    /// The graph is refused, or the token belongs to a job with another graph.
+    pub async fn submit_with_token(
+        &self,
+        graph: TaskGraph,
+        token: impl Into<String>,
+    ) -> Result<JobHandle, Error> {
+        self.submit_once(graph, Some(token.into())).await
+    }
+
+    async fn submit_once(
+        &self,
+        mut graph: TaskGraph,
+        token: Option<String>,
+    ) -> Result<JobHandle, Error> {
+        let put = self.put_large_literals(&mut graph).await?;
+        let admission = self.transport.submit(Submission { graph, token }).await;
+        self.release_all(put).await;
+        Ok(JobHandle::new(self.clone(), admission?))
+    }
+
+    /// A handle on a job that was submitted before, with its events from `from_seq` on.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn attach(&self, job: JobId, from_seq: u64) -> Result<JobHandle, Error> {
+        let detail = self.transport.describe(job).await?;
+        let events = self.transport.watch(job, from_seq).await?;
+        Ok(JobHandle::attached(self.clone(), &detail.job, events, from_seq))
+    }
+
+    /// Adds tasks to a job; the addition's `first_task` must be the job's number of tasks.
+    ///
+    /// # Errors
+    /// The job has ended, or the addition is refused.
+    pub async fn add_tasks(&self, job: JobId, mut graph: TaskGraph) -> Result<Addition, Error> {
+        let put = self.put_large_literals(&mut graph).await?;
+        let addition = self.transport.add_tasks(job, graph).await;
+        self.release_all(put).await;
+        addition
+    }
+
+    /// Says that nothing more will be added to an open job.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn close(&self, job: JobId) -> Result<(), Error> {
+        self.transport.close(job).await
+    }
+
+    /// Cancels a whole job; answers how many tasks were cancelled.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn cancel(&self, job: JobId) -> Result<u32, Error> {
+        self.transport.cancel(job, None).await
+    }
+
+    /// Cancels tasks and those that need them; answers how many were cancelled.
+    ///
+    /// # Errors
+    /// There is no such job or task.
+    pub async fn cancel_tasks(&self, job: JobId, tasks: Vec<TaskRef>) -> Result<u32, Error> {
+        self.transport.cancel(job, Some(tasks)).await
+    }
+
+    /// Jobs in these states (all where none are given), the latest first.
+    ///
+    /// # Errors
+    /// The scheduler cannot be reached.
+    pub async fn jobs(
+        &self,
+        page: PageRequest,
+        states: Vec<JobState>,
+    ) -> Result<Page<JobView>, Error> {
+        self.transport.jobs(page, states).await
+    }
+
+    /// A job's tasks in these states (all where none are given), in order of submission.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn tasks(
+        &self,
+        job: JobId,
+        page: PageRequest,
+        states: Vec<TaskState>,
+    ) -> Result<Page<TaskView>, Error> {
+        self.transport.tasks(job, page, states).await
+    }
+
+    /// A job and its outputs.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn describe(&self, job: JobId) -> Result<JobDetail, Error> {
+        self.transport.describe(job).await
+    }
+
+    /// A task.
+    ///
+    /// # Errors
+    /// There is no such job or task.
+    pub async fn describe_task(&self, job: JobId, task: TaskRef) -> Result<TaskView, Error> {
+        self.transport.describe_task(job, task).await
+    }
+
+    /// Why a task waits, or why it is where it is.
+    ///
+    /// # Errors
+    /// There is no such job or task.
+    pub async fn explain(&self, job: JobId, task: TaskRef) -> Result<Explanation, Error> {
+        self.transport.explain(job, task).await
+    }
+
+    /// The executors and what they do.
+    ///
+    /// # Errors
+    /// The scheduler cannot be reached.
+    pub async fn cluster(&self) -> Result<ClusterView, Error> {
+        self.transport.cluster().await
+    }
+
+    /// Empties an executor: it gets nothing more, and its objects move away.
+    ///
+    /// # Errors
+    /// There is no such executor.
+    pub async fn drain(&self, executor: ExecutorId) -> Result<(), Error> {
+        self.transport.drain(executor).await
+    }
+
+    /// Puts an object, for graphs to take as an external.
+    ///
+    /// # Errors
+    /// It is too large for every executor.
+    pub async fn put(&self, value: Value) -> Result<ObjectId, Error> {
+        self.transport.put(value).await
+    }
+
+    /// Gets an object.
+    ///
+    /// # Errors
+    /// It is not there yet, or no longer.
+    pub async fn get(&self, object: ObjectRef) -> Result<Value, Error> {
+        self.transport.get(object).await
+    }
+
+    /// Says that a put object is needed no longer; tasks that take it still may.
+    ///
+    /// # Errors
+    /// There is no such object.
+    pub async fn release(&self, object: ObjectId) -> Result<(), Error> {
+        self.transport.release(object).await
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        self.transport.as_ref()
+    }
+
+    /// Lets go of objects that a graph needed: the job, if there is one, holds what it takes.
+    async fn release_all(&self, objects: Vec<ObjectId>) {
+        for object in objects {
+            if let Err(error) = self.transport.release(object).await {
+                tracing::warn!(%object, %error, "a literal that was put could not be released");
+            }
+        }
+    }
+
+    /// Puts the literals that are too large to travel with the graph and makes them externals.
+    async fn put_large_literals(&self, graph: &mut TaskGraph) -> Result<Vec<ObjectId>, Error> {
+        let is_large = |literal: &Literal| literal.value.data.len() > INLINE_LIMIT_BYTES;
+        if !graph.literals.iter().any(is_large) {
+            return Ok(Vec::new());
+        }
+        let mut put = Vec::new();
+        let mut places = Vec::with_capacity(graph.literals.len());
+        let mut small = Vec::new();
+        for literal in std::mem::take(&mut graph.literals) {
+            if is_large(&literal) {
+                let object = self.transport.put(literal.value).await?;
+                places.push(Input::External(graph.externals.len() as u32));
+                graph.externals.push(object);
+                put.push(object);
+            } else {
+                places.push(Input::Literal(small.len() as u32));
+                small.push(literal);
+            }
+        }
+        graph.literals = small;
+        replace_literals(graph, &places);
+        Ok(put)
+    }
+}
+
+/// Lets whatever takes literal `i` take `places[i]` instead.
+fn replace_literals(graph: &mut TaskGraph, places: &[Input]) {
+    let inputs = graph.tasks.iter_mut().flat_map(|task| &mut task.inputs);
+    let outputs = graph.outputs.iter_mut().map(|output| &mut output.object);
+    for input in inputs.chain(outputs) {
+        // A literal that does not exist is left for the scheduler's check to name.
+        if let Input::Literal(index) = *input
+            && let Some(place) = places.get(index as usize)
+        {
+            *input = *place;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GraphBuilder;
+
+    #[test]
+    fn literals_that_were_put_become_externals() {
+        let mut graph = GraphBuilder::new("literals");
+        let inputs = ["a", "b", "c"].map(|name| graph.literal(name, Value::scalar_f32(1.0)));
+        graph.task("noop", Default::default()).inputs(inputs).add();
+        graph.output("b", inputs[1]);
+        let mut graph = graph.build();
+        let places = [Input::Literal(0), Input::External(0), Input::Literal(1)];
+        replace_literals(&mut graph, &places);
+        assert_eq!(graph.tasks[0].inputs, places);
+        assert_eq!(graph.outputs[0].object, Input::External(0));
+    }
+}

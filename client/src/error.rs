@@ -1,0 +1,72 @@
+//! What can go wrong, as far as a caller can do something about it.
+
+use drawloom_proto::{FieldError, Rejection};
+use tonic::Code;
+
+/// Why a call failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The endpoint cannot be understood.
+    #[error("endpoint {endpoint:?}: {reason}; expected http://HOST:PORT or unix:/PATH")]
+    BadEndpoint {
+        /// What was given.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The scheduler cannot be reached, or the connection broke.
+    #[error("the scheduler at {endpoint} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where it was expected.
+        endpoint: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The scheduler refused the request. Nothing has changed.
+    #[error("{message}")]
+    Refused {
+        /// The kind of refusal, as gRPC names it.
+        code: Code,
+        /// What is wrong and what to do.
+        message: String,
+        /// The field at fault, where there is one.
+        field: Option<String>,
+    },
+    /// The scheduler or an executor sent something that cannot be understood.
+    #[error("a reply cannot be understood: {0}")]
+    BadReply(String),
+    /// The cluster in this process has stopped.
+    #[error("the cluster has stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// A refusal without a field.
+    pub fn refused(code: Code, message: impl Into<String>) -> Self {
+        Error::Refused { code, message: message.into(), field: None }
+    }
+
+    /// Whether the same call may succeed later, unchanged.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } => true,
+            Error::Refused { code, .. } => {
+                matches!(code, Code::Unavailable | Code::ResourceExhausted)
+            }
+            Error::BadEndpoint { .. } | Error::BadReply(_) | Error::Stopped => false,
+        }
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        let Rejection { code, message, field } = rejection;
+        Error::Refused { code, message, field: (!field.is_empty()).then_some(field) }
+    }
+}
+
+impl From<FieldError> for Error {
+    fn from(error: FieldError) -> Self {
+        Error::BadReply(error.to_string())
+    }
+}

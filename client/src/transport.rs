@@ -1,0 +1,79 @@
+//! The way to a scheduler: over gRPC, or within the same process.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
+use tokio::sync::mpsc;
+
+use crate::{
+    ClusterView, Error, EventBatch, Explanation, JobDetail, JobState, JobView, ObjectRef, Page,
+    PageRequest, TaskRef, TaskState, TaskView,
+};
+
+/// What a call answers, some time later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// A job's events as they come. It ends after `JobEnded`, or earlier when the connection broke or
+/// the reader was too slow; then a watch from the next number goes on.
+pub type EventReceiver = mpsc::Receiver<EventBatch>;
+
+/// How many batches of events wait for a slow reader before its receiver is ended.
+pub const EVENT_BATCHES: usize = 1024;
+
+/// A submission.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Submission {
+    /// The graph, its literals small enough to travel inline.
+    pub graph: TaskGraph,
+    /// Submissions with the same token make one job.
+    pub token: Option<String>,
+}
+
+/// A job was admitted.
+#[derive(Debug)]
+pub struct Admission {
+    /// The job.
+    pub job: JobId,
+    /// How many tasks it has.
+    pub tasks: u32,
+    /// Whether an earlier submission with the same token made it.
+    pub existing: bool,
+    /// Its events from the first on.
+    pub events: EventReceiver,
+}
+
+/// Tasks were added to a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Addition {
+    /// The first one's index.
+    pub first_task: u32,
+    /// How many tasks the job has now.
+    pub tasks: u32,
+}
+
+/// What a client asks of a scheduler. [`crate::Client`] is what programs use.
+#[allow(missing_docs)]
+pub trait Transport: Send + Sync {
+    fn submit(&self, submission: Submission) -> Answer<'_, Admission>;
+    fn add_tasks(&self, job: JobId, graph: TaskGraph) -> Answer<'_, Addition>;
+    fn close(&self, job: JobId) -> Answer<'_, ()>;
+    /// Cancels the tasks, or the whole job where none are named; answers how many were cancelled.
+    fn cancel(&self, job: JobId, tasks: Option<Vec<TaskRef>>) -> Answer<'_, u32>;
+    fn watch(&self, job: JobId, from_seq: u64) -> Answer<'_, EventReceiver>;
+    fn jobs(&self, page: PageRequest, states: Vec<JobState>) -> Answer<'_, Page<JobView>>;
+    fn tasks(
+        &self,
+        job: JobId,
+        page: PageRequest,
+        states: Vec<TaskState>,
+    ) -> Answer<'_, Page<TaskView>>;
+    fn describe(&self, job: JobId) -> Answer<'_, JobDetail>;
+    fn describe_task(&self, job: JobId, task: TaskRef) -> Answer<'_, TaskView>;
+    fn explain(&self, job: JobId, task: TaskRef) -> Answer<'_, Explanation>;
+    fn cluster(&self) -> Answer<'_, ClusterView>;
+    fn drain(&self, executor: ExecutorId) -> Answer<'_, ()>;
+    fn put(&self, value: Value) -> Answer<'_, ObjectId>;
+    fn get(&self, object: ObjectRef) -> Answer<'_, Value>;
+    fn release(&self, object: ObjectId) -> Answer<'_, ()>;
+}

@@ -1,0 +1,1 @@
+//! A scheduler and an executor inside the caller's process.
