@@ -1,1 +1,32 @@
-//! Work in progress.
+//! The kernels' CPU forms: what the catalogue declares, computed on the cores a task was given.
+//!
+//! [`run`] checks a call against its signature once more, now with concrete types, asks the
+//! caller for memory for the outputs, and computes. Results do not depend on the number of cores:
+//! work is split the same way however many take part in it.
+
+mod broadcast;
+mod call;
+mod context;
+mod control;
+mod convert;
+mod element;
+mod elementwise;
+mod error;
+mod fill;
+mod gather;
+mod image;
+mod layout;
+mod loss;
+mod matmul;
+mod optimizer;
+mod philox;
+mod reduce;
+mod registry;
+mod table;
+#[cfg(test)]
+mod trial;
+
+pub use call::{Operand, Outputs};
+pub use context::CpuContext;
+pub use error::KernelError;
+pub use registry::{names, run};

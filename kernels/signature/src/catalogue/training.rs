@@ -9,7 +9,7 @@ use crate::{InputSpec, Signature, SignatureError, ValueType};
 
 const POSITIVE: AttributeKind = AttributeKind::Float { min: f64::MIN_POSITIVE, max: f64::MAX };
 const NOT_NEGATIVE: AttributeKind = AttributeKind::Float { min: 0.0, max: f64::MAX };
-const DECAY: AttributeKind = AttributeKind::Float { min: 0.0, max: 1.0 };
+const DECAY: AttributeKind = AttributeKind::Float { min: 0.0, max: 1.0 - f64::EPSILON };
 
 const CLASSIFIED: &[InputSpec] = &[
     one("logits", FLOATS, "[n, classes]"),
