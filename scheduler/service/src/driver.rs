@@ -1,0 +1,210 @@
+//! The one loop: takes in what has arrived, lets the core decide, carries out what it asks for.
+
+use std::collections::{BTreeMap, HashMap};
+
+use drawloom_model::{ExecutorId, FromExecutor, Limits, RequestId, Time, ToExecutor};
+use drawloom_scheduler_core::{Command, Commands, Config, Event, Fact, Refusal, Reply, Scheduler};
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::handle::{Admitted, Answer, Handle, Input, OrderSender, Query, Shell};
+use crate::log::{Logs, OutputTypes, Retention};
+use crate::meter::Meter;
+use crate::trace;
+
+/// Settings of a driver.
+#[derive(Clone, Debug, Default)]
+pub struct DriverConfig {
+    /// The core's settings.
+    pub core: Config,
+    /// How long ended jobs are kept.
+    pub retention: Retention,
+    /// Bounds on what is accepted in one job.
+    pub limits: Limits,
+}
+
+/// How many inputs may wait for the driver.
+const QUEUE: usize = 4096;
+/// The most inputs between two rounds.
+const BATCH: usize = 256;
+
+/// Starts a driver on the current runtime. It ends when it is told to stop, or when every handle
+/// is gone.
+pub fn start(config: DriverConfig) -> Handle {
+    let (sender, inputs) = mpsc::channel(QUEUE);
+    let clock = Clock::start();
+    let shell = Shell { scheduler: Scheduler::new(config.core), logs: Logs::new(config.retention) };
+    let driver = Driver {
+        shell,
+        clock,
+        inputs,
+        commands: Commands::new(),
+        executors: BTreeMap::new(),
+        waiting: HashMap::new(),
+        queries: Vec::new(),
+        meter: Meter::default(),
+        state: Running::Yes,
+    };
+    tokio::spawn(driver.run());
+    Handle::new(sender, clock, config.limits)
+}
+
+#[derive(PartialEq)]
+enum Running {
+    Yes,
+    No,
+}
+
+struct Driver {
+    shell: Shell,
+    clock: Clock,
+    inputs: mpsc::Receiver<Input>,
+    commands: Commands,
+    executors: BTreeMap<ExecutorId, Outbox>,
+    waiting: HashMap<RequestId, Answer>,
+    queries: Vec<Query>,
+    meter: Meter,
+    state: Running,
+}
+
+struct Outbox {
+    orders: OrderSender,
+    pending: Vec<ToExecutor>,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        let mut inputs = Vec::with_capacity(BATCH);
+        while self.state == Running::Yes && self.receive(&mut inputs).await {
+            let now = self.clock.now();
+            self.expire_jobs(now);
+            for input in inputs.drain(..) {
+                self.take_in(now, input);
+            }
+            self.handle(now, Event::RoundDue);
+            self.carry_out(now);
+            self.meter.flush_due(now);
+            for query in self.queries.drain(..) {
+                query(&mut self.shell, now);
+            }
+        }
+    }
+
+    /// Waits for inputs or the core's deadline; false when every handle is gone.
+    async fn receive(&mut self, inputs: &mut Vec<Input>) -> bool {
+        let deadline = self.shell.scheduler.next_timeout().map(|due| self.clock.instant(due));
+        let due = async {
+            match deadline {
+                Some(instant) => tokio::time::sleep_until(instant.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            received = self.inputs.recv_many(inputs, BATCH) => received > 0,
+            () = due => true,
+        }
+    }
+
+    fn handle(&mut self, now: Time, event: Event) {
+        self.shell.scheduler.handle(now, event, &mut self.commands);
+    }
+
+    fn expire_jobs(&mut self, now: Time) {
+        while let Some(job) = self.shell.logs.expire() {
+            self.handle(now, Event::JobForgotten { job });
+        }
+    }
+
+    fn take_in(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Ask { event, request, answer } => {
+                self.waiting.insert(request, answer);
+                self.handle(now, event);
+            }
+            Input::Attach { executor, info, orders } => {
+                tracing::info!(%executor, name = info.name, address = info.address, "executor joined");
+                self.executors.insert(executor, Outbox { orders, pending: Vec::new() });
+                self.handle(now, Event::ExecutorJoined { executor, info });
+            }
+            Input::Said { executor, messages } => {
+                for message in messages {
+                    if let FromExecutor::Ended(end) = &message {
+                        self.meter.ended(end);
+                    }
+                    self.handle(now, Event::ExecutorSaid { executor, message });
+                }
+            }
+            Input::Detach { executor } => {
+                tracing::info!(%executor, "executor's connection ended");
+                self.executors.remove(&executor);
+                self.handle(now, Event::ExecutorLost { executor });
+            }
+            Input::Query(query) => self.queries.push(query),
+            Input::Stop => self.state = Running::No,
+        }
+    }
+
+    /// Carries out the core's commands in order. Orders, answers and events wait for nothing, as
+    /// long as facts are kept nowhere.
+    fn carry_out(&mut self, now: Time) {
+        let mut commands = std::mem::take(&mut self.commands);
+        let mut placed = 0;
+        for command in commands.drain(..) {
+            match command {
+                Command::Append(fact) => {
+                    trace::fact(&fact);
+                    match fact {
+                        Fact::JobAdmitted { key, job, .. } => self.shell.logs.open(job, key),
+                        Fact::TaskPlaced { .. } => placed += 1,
+                        _ => {}
+                    }
+                }
+                Command::Send { executor, message } => {
+                    if let Some(outbox) = self.executors.get_mut(&executor) {
+                        outbox.pending.push(message);
+                    }
+                }
+                Command::Disconnect { executor } => {
+                    tracing::warn!(%executor, "executor was silent for too long and is lost");
+                    self.executors.remove(&executor);
+                }
+                Command::Reply { request, answer } => self.reply(request, answer),
+                Command::Notify { job, event } => {
+                    trace::event(job, &event);
+                    self.shell.logs.push(job, event);
+                }
+            }
+        }
+        self.commands = commands;
+        for outbox in self.executors.values_mut().filter(|outbox| !outbox.pending.is_empty()) {
+            // An executor that is gone is told of by its attachment.
+            let _ = outbox.orders.send(std::mem::take(&mut outbox.pending));
+        }
+        self.shell.logs.wake();
+        self.meter.round(placed, self.clock.now() - now);
+    }
+
+    fn reply(&mut self, request: RequestId, answer: Result<Reply, Refusal>) {
+        // Whoever asked may be gone; then nobody needs to know.
+        match self.waiting.remove(&request) {
+            Some(Answer::Plain(sender)) => drop(sender.send(answer)),
+            Some(Answer::Job { types, sender }) => {
+                let admitted = answer.map(|reply| self.admitted(reply, types)).transpose();
+                if let Some(admitted) = admitted {
+                    drop(sender.send(admitted));
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn admitted(&self, reply: Reply, types: OutputTypes) -> Option<Admitted> {
+        let Reply::JobAdmitted { job, key, tasks, existing } = reply else { return None };
+        let log = self.shell.logs.get(key)?.clone();
+        if !existing && let Ok(mut known) = log.types.try_lock() {
+            *known = types;
+        }
+        Some(Admitted { job, key, tasks, existing, log })
+    }
+}

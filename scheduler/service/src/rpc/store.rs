@@ -1,0 +1,41 @@
+//! Connections to the stores of executors.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use drawloom_proto::{MAX_MESSAGE_BYTES, Rejection, v1};
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+
+pub(super) type StoreClient = v1::object_store_client::ObjectStoreClient<Channel>;
+
+/// Connections by address; they connect at first use and again when they broke.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stores {
+    channels: Arc<Mutex<HashMap<Arc<str>, Channel>>>,
+}
+
+impl Stores {
+    /// The store at an address.
+    pub(super) fn at(&self, address: &Arc<str>) -> Result<StoreClient, Rejection> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let channel = match channels.get(address) {
+            Some(channel) => channel.clone(),
+            None => {
+                let channel = connect(address)?;
+                channels.insert(Arc::clone(address), channel.clone());
+                channel
+            }
+        };
+        Ok(StoreClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    }
+}
+
+fn connect(address: &str) -> Result<Channel, Rejection> {
+    let bad = |error| {
+        let message = format!("an executor's address {address:?} is no address: {error}");
+        Rejection::new(Code::Internal, message)
+    };
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(bad)?;
+    Ok(endpoint.tcp_nodelay(true).connect_lazy())
+}

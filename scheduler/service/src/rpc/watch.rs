@@ -1,0 +1,97 @@
+//! Watching a job.
+
+use std::sync::Arc;
+
+use drawloom_model::JobId;
+use drawloom_proto::{Rejection, v1};
+use drawloom_scheduler_core::{JobEvent, Refusal};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::submit::Replies;
+use super::{Sending, job_id};
+use crate::handle::Handle;
+use crate::log::JobLog;
+use crate::{rejection, wire};
+
+/// The most events in one message.
+const BATCH: usize = 4096;
+
+/// The log of a job that is kept.
+pub(super) async fn log(handle: &Handle, job: JobId) -> Result<Arc<JobLog>, Rejection> {
+    let log = handle.job_log(job).await.map_err(rejection::stopped)?;
+    log.ok_or_else(|| rejection::refused(&Refusal::UnknownJob { job }))
+}
+
+/// Sends a job's events from a number on.
+pub(super) async fn watch(
+    handle: &Handle,
+    request: v1::WatchRequest,
+) -> Result<Sending<v1::EventBatch>, Rejection> {
+    let log = log(handle, job_id(&request.job)?).await?;
+    let (sender, receiver) = mpsc::channel(1);
+    let mut cursor = Cursor { log, seq: request.from_seq, ended: false };
+    tokio::spawn(async move {
+        loop {
+            let batch = tokio::select! {
+                batch = cursor.next() => batch,
+                () = sender.closed() => return,
+            };
+            let Some(batch) = batch else { return };
+            if sender.send(batch).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(ReceiverStream::new(receiver))
+}
+
+/// Sends a submitted job's events, from the first to the last, among a stream's other replies.
+pub(super) async fn forward(log: Arc<JobLog>, submission: u64, replies: Replies) {
+    let mut cursor = Cursor { log, seq: 0, ended: false };
+    loop {
+        let batch = tokio::select! {
+            batch = cursor.next() => batch,
+            () = replies.closed() => return,
+        };
+        let Some(batch) = batch else { return };
+        let reply = batch.map(|batch| {
+            let reply = Some(v1::submit_reply::Reply::Events(batch));
+            v1::SubmitReply { submission, reply }
+        });
+        if replies.send(reply).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A watcher's place in a log.
+struct Cursor {
+    log: Arc<JobLog>,
+    seq: u64,
+    ended: bool,
+}
+
+impl Cursor {
+    /// The next events; `None` after the last.
+    async fn next(&mut self) -> Option<Result<v1::EventBatch, Status>> {
+        if self.ended {
+            return None;
+        }
+        match self.log.next(self.seq, BATCH).await {
+            Some(events) => {
+                let first_seq = self.seq;
+                self.seq += events.len() as u64;
+                self.ended = matches!(events.last(), Some(JobEvent::JobEnded { .. }));
+                Some(Ok(wire::event_batch(first_seq, events)))
+            }
+            None => {
+                self.ended = true;
+                // A watcher that asks beyond the last event has seen the job's end.
+                let stopped = || Err(rejection::stopped(crate::Stopped).into());
+                (!self.log.has_job_ended()).then(stopped)
+            }
+        }
+    }
+}
