@@ -30,6 +30,14 @@ impl ResourceRequest {
     pub fn cores(cores: u64) -> Self {
         ResourceRequest { cpu_milli: cores * MILLI, ..ResourceRequest::default() }
     }
+
+    /// Whether it asks for one core or less, and for nothing else.
+    pub fn is_one_core(&self) -> bool {
+        self.cpu_milli <= MILLI
+            && self.memory_bytes == 0
+            && self.gpu.is_none()
+            && self.custom.is_empty()
+    }
 }
 
 /// GPUs wanted, all on one executor.

@@ -99,6 +99,16 @@ impl Executor {
         self.load_nanos()
     }
 
+    /// The order in which executors are offered work: those with a free core first, the emptiest
+    /// of them ahead, then those whose work ends soonest.
+    fn load_key(&self) -> u64 {
+        let free_milli = self.account.free().cpu_milli;
+        if self.queue.is_empty() && free_milli >= MILLI {
+            return MILLI - free_milli * MILLI / self.account.capacity().cpu_milli.max(1);
+        }
+        self.load_nanos().max(MILLI + 1)
+    }
+
     pub fn queued(&self) -> u32 {
         self.queue.len() as u32
     }
@@ -325,6 +335,7 @@ impl Cluster {
             active.claimed = true;
             executor.queue.remove(place);
         }
+        self.refresh_load(id);
     }
 
     /// Attempts of an executor that have no claim, the last first.
@@ -335,7 +346,7 @@ impl Cluster {
 
     fn refresh_load(&mut self, id: ExecutorId) {
         let load = match self.executor(id) {
-            Some(executor) if executor.is_open(&self.run_ahead) => executor.load_nanos(),
+            Some(executor) if executor.is_open(&self.run_ahead) => executor.load_key(),
             _ => CLOSED,
         };
         self.load.set(id, load);

@@ -39,13 +39,15 @@ impl Policy for EarliestFinish {
 }
 
 fn offer_least_loaded(best: &mut Best, task: &Candidate<'_>, variant: u8, view: &View<'_>) {
-    let eligible = &task.class.variants[usize::from(variant)].eligible;
+    let wanted = &task.class.variants[usize::from(variant)];
+    let eligible = &wanted.eligible;
     if task.inputs.is_empty()
+        && wanted.request.is_one_core()
         && let Some(first) = view.least_loaded()
         && eligible.binary_search(&first).is_ok()
-        && best.offer(view.proposal(task, variant, first), view) == Some(0)
     {
-        return; // Nothing starts earlier than now.
+        best.offer(view.proposal(task, variant, first), view);
+        return; // By the order of loads, no other starts it earlier.
     }
     let mut probes = 0;
     for executor in view.by_load() {
@@ -68,9 +70,9 @@ struct Best {
 }
 
 impl Best {
-    /// Takes the offer if it finishes earlier; tells how long it would wait for its start.
-    fn offer(&mut self, offer: Option<Placement>, view: &View<'_>) -> Option<u64> {
-        let offer = offer?;
+    /// Takes the offer if it finishes earlier.
+    fn offer(&mut self, offer: Option<Placement>, view: &View<'_>) {
+        let Some(offer) = offer else { return };
         self.compared = self.compared.saturating_add(1);
         let reason = &offer.reason;
         let start = reason.wait_nanos.max(view.transfer_nanos(reason.missing_bytes));
@@ -87,7 +89,6 @@ impl Best {
         if better {
             self.placement = Some((finish, offer));
         }
-        Some(start)
     }
 
     fn into_placement(self) -> Option<Placement> {

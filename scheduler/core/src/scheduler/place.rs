@@ -307,7 +307,10 @@ impl Scheduler {
         if !self.ready.is_empty() {
             return;
         }
-        let Some((0, idle)) = self.cluster.load().first() else { return };
+        let Some((_, idle)) = self.cluster.load().first() else { return };
+        if self.cluster.executor(idle).is_none_or(|executor| executor.outstanding > 0) {
+            return;
+        }
         let busy = self.cluster.executors().filter(|executor| executor.queued() > 0);
         let Some(busiest) = busy.max_by_key(|executor| (executor.load_nanos(), executor.id)) else {
             return;
