@@ -1,0 +1,14 @@
+//! Plain graph files: their structs, their schema, and how names become references.
+
+mod file;
+mod label;
+mod quantity;
+mod resolve;
+
+pub use file::schema;
+pub(crate) use file::{
+    AttributeValue, JobEntry, Nested, OutputEntry, ProcessEntry, RequestEntry, RetryEntry,
+    TaskEntry, VariantEntry, dtype,
+};
+pub(crate) use quantity::TimeSpan;
+pub(crate) use resolve::read_plain;

@@ -1,0 +1,372 @@
+//! The functions of a program beside the kernels.
+
+use std::collections::BTreeMap;
+
+use drawloom_model::{DType, Input, Value as ObjectValue};
+use starlark::environment::GlobalsBuilder;
+use starlark::eval::{Arguments, Evaluator};
+use starlark::starlark_module;
+use starlark::values::dict::DictRef;
+use starlark::values::float::UnpackFloat;
+use starlark::values::none::{NoneOr, NoneType};
+use starlark::values::{Heap, Value};
+
+use super::handle::{Handle, outputs};
+use super::parameters::Parameter;
+use super::session::{Session, place};
+use super::values::node;
+use crate::constant::tensor;
+use crate::error::{Checked, Fault};
+use crate::load::Place;
+use crate::node::{Entry, Kind, Node};
+use crate::plain::{JobEntry, Nested, TaskEntry, dtype};
+
+fn other(fault: Box<Fault>) -> starlark::Error {
+    starlark::Error::new_other(*fault)
+}
+
+/// Data, parameters, outputs and the job.
+#[starlark_module]
+pub(super) fn objects(builder: &mut GlobalsBuilder) {
+    /// A file beside or below the program, as a blob.
+    fn file<'v>(
+        #[starlark(require = pos)] path: &str,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Handle> {
+        let object = Session::of(eval).and_then(|s| s.builder.borrow_mut().add_file(path));
+        object.map(Handle::Object).map_err(other)
+    }
+
+    /// Text as a blob.
+    fn text<'v>(
+        #[starlark(require = pos)] text: &str,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Handle> {
+        add_literal(ObjectValue::blob(text.as_bytes().to_vec()), eval).map_err(other)
+    }
+
+    /// A number or nested lists of numbers as a tensor.
+    fn constant<'v>(
+        #[starlark(require = pos)] value: Value<'v>,
+        #[starlark(default = NoneOr::None)] dtype: NoneOr<&str>,
+        #[starlark(default = NoneOr::None)] shape: NoneOr<Value<'v>>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Handle> {
+        let value = constant_value(value, dtype.into_option(), shape.into_option());
+        value.and_then(|value| add_literal(value, eval)).map_err(other)
+    }
+
+    /// Keeps an object after the job, by a name.
+    fn output<'v>(
+        #[starlark(require = pos)] name: &str,
+        #[starlark(require = pos)] object: Value<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        let add = || {
+            let object = Handle::object(object)?;
+            Session::of(eval)?.builder.borrow_mut().add_output(name, object)
+        };
+        add().map(|()| NoneType).map_err(other)
+    }
+
+    /// A parameter: what was given for it, as the type of the default, or the default.
+    fn param<'v>(
+        #[starlark(require = pos)] name: &str,
+        #[starlark(require = pos)] default: Value<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        parameter(name, default, eval).map_err(other)
+    }
+
+    /// The job's name and options.
+    fn job<'v>(
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        args.no_positional_args(eval.heap())?;
+        let named = args.names_map()?;
+        let line = place(eval).line;
+        let mut name = None;
+        let mut entries = Vec::new();
+        for (key, value) in &named {
+            let value = node(*value, line).map_err(|fault| other(fault.under(key.as_str())))?;
+            match (key.as_str(), value.kind) {
+                ("name", Kind::Text(text)) => name = Some(text),
+                (key, kind) => {
+                    let value = Node::new(line, kind);
+                    entries.push(Entry { key: key.to_owned(), line, value });
+                }
+            }
+        }
+        set_job(name, &Node::new(line, Kind::Map(entries)), eval).map_err(other)?;
+        Ok(NoneType)
+    }
+}
+
+/// Tasks that are no kernels.
+#[starlark_module]
+pub(super) fn tasks(builder: &mut GlobalsBuilder) {
+    /// A process. Its standard input and files are objects.
+    fn process<'v>(
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        args.no_positional_args(eval.heap())?;
+        let named = args.names_map()?;
+        let mut call = TaskCall::new(eval);
+        let mut objects = BTreeMap::new();
+        let mut entries = Vec::new();
+        for (name, value) in &named {
+            let name = name.as_str();
+            let added = match name {
+                "stdin" => stdin(*value, &mut objects).map(|node| entries.push((name, node))),
+                "files" => files(*value, &mut objects).map(|node| entries.push((name, node))),
+                _ => match call.add_option(name, *value) {
+                    Ok(true) => Ok(()),
+                    // What is no option is the process's own; its struct refuses the unknown.
+                    Ok(false) => {
+                        node(*value, call.line()).map(|node| entries.push((name, node.kind)))
+                    }
+                    Err(fault) => Err(fault),
+                },
+            };
+            added.map_err(|fault| other(fault.under(name)))?;
+        }
+        let entries = entries.into_iter().map(|(name, kind)| call.entry(name, kind)).collect();
+        call.set("process", Kind::Map(entries));
+        call.finish(Vec::new(), &objects, eval)
+    }
+}
+
+/// What schedules and initial values need, beside Starlark's own arithmetic.
+#[starlark_module]
+pub(super) fn mathematics(builder: &mut GlobalsBuilder) {
+    const pi: f64 = std::f64::consts::PI;
+
+    /// The square root.
+    fn sqrt(#[starlark(require = pos)] x: UnpackFloat) -> anyhow::Result<f64> {
+        Ok(x.0.sqrt())
+    }
+
+    /// `x` to the power of `y`.
+    fn pow(
+        #[starlark(require = pos)] x: UnpackFloat,
+        #[starlark(require = pos)] y: UnpackFloat,
+    ) -> anyhow::Result<f64> {
+        Ok(x.0.powf(y.0))
+    }
+
+    /// e to the power of `x`.
+    fn exp(#[starlark(require = pos)] x: UnpackFloat) -> anyhow::Result<f64> {
+        Ok(x.0.exp())
+    }
+
+    /// The natural logarithm.
+    fn log(#[starlark(require = pos)] x: UnpackFloat) -> anyhow::Result<f64> {
+        Ok(x.0.ln())
+    }
+
+    /// The cosine of an angle in radians.
+    fn cos(#[starlark(require = pos)] x: UnpackFloat) -> anyhow::Result<f64> {
+        Ok(x.0.cos())
+    }
+}
+
+/// The name under which a process's standard input is found among its objects.
+const STDIN: &str = "";
+
+fn stdin(value: Value<'_>, objects: &mut BTreeMap<String, Input>) -> Checked<Kind> {
+    objects.insert(STDIN.to_owned(), Handle::object(value)?);
+    Ok(Kind::Text(STDIN.to_owned()))
+}
+
+fn files(value: Value<'_>, objects: &mut BTreeMap<String, Input>) -> Checked<Kind> {
+    let Some(dict) = DictRef::from_value(value) else {
+        return Err(Fault::new("must be a dict of objects by path"));
+    };
+    let mut entries = Vec::new();
+    for (path, object) in dict.iter() {
+        let Some(path) = path.unpack_str().filter(|path| !path.is_empty()) else {
+            return Err(Fault::new("a path must be text"));
+        };
+        let object = Handle::object(object).map_err(|fault| fault.under(path))?;
+        objects.insert(path.to_owned(), object);
+        let value = Node::new(0, Kind::Text(path.to_owned()));
+        entries.push(Entry { key: path.to_owned(), line: 0, value });
+    }
+    Ok(Kind::Map(entries))
+}
+
+fn add_literal(value: ObjectValue, eval: &Evaluator<'_, '_, '_>) -> Checked<Handle> {
+    let mut builder = Session::of(eval)?.builder.borrow_mut();
+    let name = format!("line {}", place(eval).line);
+    builder.add_literal(&name, value).map(Handle::Object)
+}
+
+fn constant_value(
+    value: Value<'_>,
+    element: Option<&str>,
+    shape: Option<Value<'_>>,
+) -> Checked<ObjectValue> {
+    let element = element.map_or(Ok(DType::F32), dtype);
+    let element = element.map_err(|message| Fault::new(message).under("dtype"))?;
+    let shape = shape.map(|shape| node(shape, 0)?.read::<Vec<u64>>()).transpose();
+    let shape = shape.map_err(|fault| fault.under("shape"))?;
+    tensor(&node(value, 0)?.read::<Nested>()?, element, shape.as_deref())
+}
+
+fn parameter<'v>(
+    name: &str,
+    default: Value<'v>,
+    eval: &Evaluator<'v, '_, '_>,
+) -> Checked<Value<'v>> {
+    let default = match node(default, 0)?.kind {
+        Kind::Bool(value) => Parameter::Bool(value),
+        Kind::Int(value) => Parameter::Int(value),
+        Kind::Float(value) => Parameter::Float(value),
+        Kind::Text(value) => Parameter::Text(value),
+        Kind::Null | Kind::List(_) | Kind::Map(_) => {
+            return Err(Fault::new("a default must be a number, text, True or False"));
+        }
+    };
+    let value = Session::of(eval)?.parameters.borrow_mut().value(name, default)?;
+    let heap: Heap<'v> = eval.heap();
+    Ok(match value {
+        Parameter::Bool(value) => Value::new_bool(value),
+        Parameter::Int(value) => heap.alloc(value),
+        Parameter::Float(value) => heap.alloc(value),
+        Parameter::Text(value) => heap.alloc(value),
+    })
+}
+
+fn set_job(name: Option<String>, options: &Node, eval: &Evaluator<'_, '_, '_>) -> Checked<()> {
+    let options: JobEntry = options.read()?;
+    let mut builder = Session::of(eval)?.builder.borrow_mut();
+    builder.graph.options = options.to_options();
+    if let Some(name) = name {
+        builder.graph.name = name;
+    }
+    Ok(())
+}
+
+/// A task in the making: its entry as in a plain file, field by field.
+pub(super) struct TaskCall {
+    place: Place,
+    fields: Vec<Entry>,
+    attributes: Vec<Entry>,
+    /// Resources that are given as arguments of their own.
+    resources: Vec<Entry>,
+    after: Vec<u32>,
+}
+
+impl TaskCall {
+    /// The arguments that every task takes.
+    pub const OPTIONS: [&str; 16] = [
+        "name",
+        "after",
+        "cpu",
+        "memory",
+        "gpu",
+        "custom",
+        "request",
+        "variants",
+        "labels",
+        "tolerations",
+        "priority",
+        "retry",
+        "timeout",
+        "deadline",
+        "expected_time",
+        "attributes",
+    ];
+
+    pub fn new(eval: &Evaluator<'_, '_, '_>) -> Self {
+        TaskCall {
+            place: place(eval),
+            fields: Vec::new(),
+            attributes: Vec::new(),
+            resources: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
+    pub fn line(&self) -> u32 {
+        self.place.line
+    }
+
+    pub fn entry(&self, name: &str, kind: Kind) -> Entry {
+        let line = self.line();
+        Entry { key: name.to_owned(), line, value: Node::new(line, kind) }
+    }
+
+    pub fn set(&mut self, name: &str, kind: Kind) {
+        self.fields.push(self.entry(name, kind));
+    }
+
+    /// Adds an attribute of the kernel; `None` leaves it out.
+    pub fn add_attribute(&mut self, name: &str, value: Value<'_>) -> Checked<()> {
+        if value.is_none() {
+            return Ok(());
+        }
+        let value = node(value, self.line()).map_err(|fault| fault.under(name))?;
+        self.attributes.push(self.entry(name, value.kind));
+        Ok(())
+    }
+
+    /// Adds an option; tells whether there is one of that name.
+    pub fn add_option(&mut self, name: &str, value: Value<'_>) -> Checked<bool> {
+        match name {
+            "after" => {
+                let added = Handle::tasks(value, &mut self.after);
+                added.map_err(|fault| fault.under(name))?;
+            }
+            _ if !Self::OPTIONS.contains(&name) => return Ok(false),
+            _ if value.is_none() => {}
+            _ => {
+                let value = node(value, self.line()).map_err(|fault| fault.under(name))?;
+                let entry = self.entry(name, value.kind);
+                match name {
+                    "cpu" | "memory" | "gpu" | "custom" => self.resources.push(entry),
+                    _ => self.fields.push(entry),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Adds the task and gives its outputs. `objects` are those that a process names.
+    pub fn finish<'v>(
+        mut self,
+        inputs: Vec<Input>,
+        objects: &BTreeMap<String, Input>,
+        eval: &Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        let fields = [
+            ("attributes", std::mem::take(&mut self.attributes)),
+            ("request", std::mem::take(&mut self.resources)),
+        ];
+        for (name, entries) in fields {
+            if entries.is_empty() {
+                continue;
+            }
+            if self.fields.iter().any(|entry| entry.key == name) {
+                let message = format!("give `{name}` or its parts as arguments, not both");
+                return Err(other(Fault::new(message)));
+            }
+            self.set(name, Kind::Map(entries));
+        }
+        let entry = Node::new(self.line(), Kind::Map(self.fields));
+        let add = || {
+            let entry: TaskEntry = entry.read()?;
+            let mut builder = Session::of(eval)?.builder.borrow_mut();
+            let resolve = |name: &str| {
+                objects.get(name).copied().ok_or_else(|| Fault::new("must be an object"))
+            };
+            let task = builder.add_task(&entry, inputs, self.after, &resolve, self.place)?;
+            let template = builder.graph.tasks[task as usize].template;
+            Ok((task, builder.graph.templates[template as usize].outputs))
+        };
+        let (task, count) = add().map_err(other)?;
+        Ok(outputs(task, count, eval.heap()))
+    }
+}

@@ -1,0 +1,133 @@
+//! Programs: Starlark files whose calls add tasks.
+//!
+//! A program is hermetic: it sees its parameters and the files beside and below it, nothing else,
+//! so the same program and parameters make the same graph. The language is Starlark with
+//! f-strings and statements at top level; `k` holds every kernel of the catalogue.
+
+mod functions;
+mod handle;
+mod kernels;
+mod parameters;
+mod session;
+mod values;
+
+use std::path::Path;
+
+use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension, Module};
+use starlark::eval::Evaluator;
+use starlark::syntax::{AstModule, Dialect};
+
+use crate::build::Builder;
+use crate::data::directory_of;
+use crate::error::{Fault, LoadError};
+use crate::load::LoadOptions;
+use kernels::Kernels;
+use session::Session;
+
+/// How deep calls may be nested; Starlark has no recursion that a graph would need.
+const CALL_DEPTH_LIMIT: usize = 100;
+
+/// Runs the program at `path` and gives the builder back with what it added, checked.
+pub(crate) fn run_program(
+    path: &Path,
+    text: String,
+    builder: Builder,
+    options: &LoadOptions,
+) -> Result<Builder, LoadError> {
+    let session = Session::new(directory_of(path), builder, options);
+    let evaluated = Module::with_temp_heap(|module| evaluate(&module, path, text, &session));
+    evaluated?;
+    session.refuse_unknown_parameters(path)?;
+    let builder = session.into_builder();
+    builder.check().map_err(|error| {
+        let place = error.task.and_then(|task| builder.places.get(task));
+        LoadError::Invalid {
+            path: place.map_or(path, |place| &place.path).to_owned(),
+            line: place.map(|place| place.line),
+            field: String::new(),
+            message: error.message,
+        }
+    })?;
+    Ok(builder)
+}
+
+/// Evaluates one file in `module`: the program itself, or one that it loads.
+fn evaluate<'v>(
+    module: &Module<'v>,
+    path: &Path,
+    text: String,
+    session: &Session,
+) -> Result<(), LoadError> {
+    let name = path.to_string_lossy();
+    let ast =
+        AstModule::parse(&name, text, &Dialect::Extended).map_err(|error| located(error, path))?;
+    let mut evaluator = Evaluator::new(module);
+    evaluator.extra = Some(session);
+    evaluator.set_loader(session);
+    evaluator.set_print_handler(session);
+    let limits = session.limits();
+    let set = |result: anyhow::Result<()>| {
+        result.map_err(|error| located(starlark::Error::new_other(error), path))
+    };
+    set(evaluator.set_max_callstack_size(CALL_DEPTH_LIMIT))?;
+    set(evaluator.set_max_tick_count(limits.steps))?;
+    set(evaluator.set_max_heap_size(limits.heap_bytes))?;
+    let result = evaluator.eval_module(ast, &globals());
+    session.spend(evaluator.get_total_tick_count());
+    result.map(|_| ()).map_err(|error| {
+        let message = if evaluator.get_total_tick_count() > limits.steps {
+            let steps = session.max_steps();
+            format!("the program takes more than {steps} steps; does a loop never end?")
+        } else if evaluator.heap().peak_allocated_bytes() > limits.heap_bytes {
+            format!("the program's values take more than {} bytes", limits.heap_bytes)
+        } else {
+            return located(error, path);
+        };
+        match located(error, path) {
+            LoadError::Invalid { path, line, field, .. } => {
+                LoadError::Invalid { path, line, field, message }
+            }
+            other => other,
+        }
+    })
+}
+
+fn globals() -> Globals {
+    let extensions = [
+        LibraryExtension::StructType,
+        LibraryExtension::Map,
+        LibraryExtension::Filter,
+        LibraryExtension::Partial,
+        LibraryExtension::Print,
+    ];
+    let mut globals = GlobalsBuilder::extended_by(&extensions)
+        .with(functions::objects)
+        .with(functions::tasks)
+        .with_namespace("math", functions::mathematics);
+    globals.set("k", Kernels);
+    globals.build()
+}
+
+/// The error with its file and line, and the field where one of a task's options is at fault.
+fn located(error: starlark::Error, path: &Path) -> LoadError {
+    let span = error.span().map(|span| (span.filename().into(), span.resolve_span().begin.line));
+    let (path, line) = match span {
+        Some((path, line)) => (path, Some(line as u32 + 1)),
+        None => (path.to_owned(), None),
+    };
+    let text = error.without_diagnostic().to_string();
+    let source = match error.into_kind() {
+        starlark::ErrorKind::Native(source) | starlark::ErrorKind::Other(source) => source,
+        _ => return LoadError::Invalid { path, line, field: String::new(), message: text },
+    };
+    match source.downcast::<LoadError>() {
+        // From a loaded file, which knows its own lines.
+        Ok(error) => error,
+        Err(source) => {
+            let fault = source.downcast_ref::<Fault>();
+            let field = fault.map(Fault::field).unwrap_or_default();
+            let message = fault.map_or(text, |fault| fault.message.clone());
+            LoadError::Invalid { path, line, field, message }
+        }
+    }
+}
