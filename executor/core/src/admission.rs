@@ -96,10 +96,7 @@ impl Admission {
         Ok(id)
     }
 
-    fn add_class(
-        &mut self,
-        key: (ResourceRequest, Devices),
-    ) -> Result<ClassId, Option<Shortfall>> {
+    fn add_class(&mut self, key: (ResourceRequest, Devices)) -> Result<ClassId, Option<Shortfall>> {
         if !self.total.fits_on(&key.0, &key.1) {
             return Err(self.total.shortfall(&key.0));
         }
@@ -164,7 +161,8 @@ impl Admission {
             } else {
                 self.keep_back(id, &mut spare);
             }
-            next = self.heads.range((Bound::Excluded((rank, id)), Bound::Unbounded)).next().copied();
+            next =
+                self.heads.range((Bound::Excluded((rank, id)), Bound::Unbounded)).next().copied();
         }
     }
 

@@ -194,8 +194,10 @@ impl Executor {
         let Some(token) = self.attempts.find(attempt) else { return };
         let Some(entry) = self.attempts.get_mut(token) else { return };
         if let Stage::Running(running) = &mut entry.stage {
-            running.killed = Some(KillReason::Cancelled);
-            commands.push(Command::Kill { attempt, why: KillReason::Cancelled });
+            let why = KillReason::Cancelled;
+            if running.killed.replace(why) != Some(why) {
+                commands.push(Command::Kill { attempt, why });
+            }
             return;
         }
         self.end_unstarted(now, token, Outcome::Cancelled, commands);

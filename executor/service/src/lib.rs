@@ -1,1 +1,24 @@
-//! Work in progress.
+//! An executor: runs tasks on one machine and keeps the objects they make.
+//!
+//! [`start`] runs one inside another process, [`run_remote`] as a process of its own that attaches
+//! to a scheduler over gRPC. What is decided, is decided in `drawloom-executor-core`; the
+//! [`driver`](crate) round it is one loop that owns the core, carries its commands out and never
+//! blocks: kernels and processes run on worker threads ([`runner`]), transfers on the runtime.
+
+mod cancellation;
+mod cgroup;
+mod config;
+mod discover;
+mod driver;
+mod link;
+mod runner;
+mod start;
+mod store;
+mod transfer;
+
+pub use config::{Config, Listen, ParseListenError};
+pub use discover::{Machine, discover};
+pub use driver::{FromExecutorSender, ToExecutorReceiver};
+pub use link::run_remote;
+pub use start::{ExecutorError, Handle, LocalObjects, start};
+pub use store::{Arena, ArenaFull, Draft, Store};

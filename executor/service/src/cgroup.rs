@@ -1,0 +1,212 @@
+//! Control groups, versions 1 and 2: this process's own limits, and groups for processes it runs.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Processes and threads that an attempt may have at a time.
+const PIDS_LIMIT: u64 = 4096;
+/// The period of CPU quotas, in microseconds.
+const PERIOD_US: u64 = 100_000;
+/// Version 1 tells "no limit" by a number near the largest.
+const UNLIMITED: u64 = 1 << 62;
+
+/// The directory where control groups are mounted.
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// Thousandths of a core that this process may use.
+pub(crate) fn cpu_quota_milli() -> Option<u64> {
+    if let Some(v2) = own_v2() {
+        let text = fs::read_to_string(v2.join("cpu.max")).ok();
+        if let Some(milli) = text.and_then(|text| quota_milli(&text)) {
+            return Some(milli);
+        }
+    }
+    let cpu = own_v1("cpu")?;
+    let quota = fs::read_to_string(cpu.join("cpu.cfs_quota_us")).ok()?;
+    let period = fs::read_to_string(cpu.join("cpu.cfs_period_us")).ok()?;
+    quota_milli(&format!("{} {}", quota.trim(), period.trim()))
+}
+
+/// Bytes that this process and its children may use.
+pub(crate) fn memory_limit_bytes() -> Option<u64> {
+    let v2 = own_v2().and_then(|group| read_number(&group.join("memory.max")));
+    let v1 = || read_number(&own_v1("memory")?.join("memory.limit_in_bytes"));
+    v2.or_else(v1).filter(|limit| *limit < UNLIMITED)
+}
+
+/// Reads `QUOTA PERIOD`, both in microseconds.
+fn quota_milli(text: &str) -> Option<u64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    let (quota, period) = (quota.parse::<u64>().ok()?, period.parse::<u64>().ok()?);
+    (period > 0).then(|| quota.saturating_mul(1000) / period)
+}
+
+fn read_number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// This process's group in version 2, where it is mounted.
+fn own_v2() -> Option<PathBuf> {
+    let mounts = [Path::new(ROOT).to_owned(), Path::new(ROOT).join("unified")];
+    let mount = mounts.into_iter().find(|path| path.join("cgroup.controllers").exists())?;
+    own(mount, |line| line.strip_prefix("0::"))
+}
+
+/// This process's group of a controller in version 1.
+fn own_v1(controller: &str) -> Option<PathBuf> {
+    let mount = Path::new(ROOT).join(controller);
+    own(mount.is_dir().then_some(mount)?, |line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        controllers.split(',').any(|name| name == controller).then_some(path)
+    })
+}
+
+/// The group that `path_of` finds in this process's list; the mount itself where the path is not
+/// to be seen from here, as in containers.
+fn own(mount: PathBuf, path_of: impl Fn(&str) -> Option<&str>) -> Option<PathBuf> {
+    let list = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = list.lines().find_map(path_of)?;
+    let group = mount.join(path.trim_start_matches('/'));
+    Some(if group.is_dir() { group } else { mount })
+}
+
+/// What a group of processes may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct GroupLimits {
+    /// Bytes of memory; 0 for no limit.
+    pub memory_bytes: u64,
+    /// Thousandths of a core; 0 for no limit.
+    pub cpu_milli: u64,
+}
+
+/// A control group for one attempt: one directory in version 2, one per controller in version 1.
+/// Removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Group {
+    directories: Vec<PathBuf>,
+    /// Whether the memory limit is in force.
+    pub limits_memory: bool,
+}
+
+impl Group {
+    /// A group of that name below this process's own, with as many of the limits as can be set;
+    /// none where groups cannot be made here.
+    pub(crate) fn create(name: &str, limits: GroupLimits) -> Option<Group> {
+        let group = Self::create_v2(name, limits).or_else(|| Self::create_v1(name, limits))?;
+        Some(group).filter(|group| !group.directories.is_empty())
+    }
+
+    fn create_v2(name: &str, limits: GroupLimits) -> Option<Group> {
+        let parent = own_v2()?;
+        let available = fs::read_to_string(parent.join("cgroup.controllers")).ok()?;
+        if !available.split_whitespace().any(|controller| controller == "memory") {
+            return None;
+        }
+        // Refused where the parent holds processes and is no root; then limits do not work here.
+        let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory +pids +cpu");
+        let mut group = Group { directories: Vec::new(), limits_memory: false };
+        let directory = group.add(parent.join(name))?;
+        group.limits_memory = limit(&directory, "memory.max", limits.memory_bytes);
+        if !group.limits_memory && limits.memory_bytes > 0 {
+            return None;
+        }
+        if group.limits_memory {
+            let _ = fs::write(directory.join("memory.swap.max"), "0");
+        }
+        limit(&directory, "pids.max", PIDS_LIMIT);
+        if limits.cpu_milli > 0 {
+            let quota = limits.cpu_milli * PERIOD_US / 1000;
+            let _ = fs::write(directory.join("cpu.max"), format!("{quota} {PERIOD_US}"));
+        }
+        Some(group)
+    }
+
+    fn create_v1(name: &str, limits: GroupLimits) -> Option<Group> {
+        let mut group = Group { directories: Vec::new(), limits_memory: false };
+        if limits.memory_bytes > 0
+            && let Some(directory) = group.add(own_v1("memory")?.join(name))
+        {
+            group.limits_memory = limit(&directory, "memory.limit_in_bytes", limits.memory_bytes);
+            // Only there when swap is counted.
+            limit(&directory, "memory.memsw.limit_in_bytes", limits.memory_bytes);
+        }
+        if limits.cpu_milli > 0
+            && let Some(directory) = own_v1("cpu").and_then(|own| group.add(own.join(name)))
+        {
+            limit(&directory, "cpu.cfs_quota_us", limits.cpu_milli * PERIOD_US / 1000);
+        }
+        if let Some(directory) = own_v1("pids").and_then(|own| group.add(own.join(name))) {
+            limit(&directory, "pids.max", PIDS_LIMIT);
+        }
+        Some(group)
+    }
+
+    fn add(&mut self, directory: PathBuf) -> Option<PathBuf> {
+        fs::create_dir(&directory).ok()?;
+        self.directories.push(directory.clone());
+        Some(directory)
+    }
+
+    /// Files to which a process writes `0` to join the group.
+    pub(crate) fn entrances(&self) -> Vec<OwnedFd> {
+        let open = |directory: &PathBuf| {
+            fs::OpenOptions::new().write(true).open(directory.join("cgroup.procs")).ok()
+        };
+        self.directories.iter().filter_map(open).map(OwnedFd::from).collect()
+    }
+
+    /// Whether the memory limit has killed a process of the group.
+    pub(crate) fn has_oom_kill(&self) -> bool {
+        let counts = |directory: &PathBuf| {
+            ["memory.events", "memory.oom_control"].iter().any(|name| {
+                let text = fs::read_to_string(directory.join(name)).unwrap_or_default();
+                let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+                count.is_some_and(|count| count.trim() != "0")
+            })
+        };
+        self.directories.iter().any(counts)
+    }
+
+    /// The processes in the group, also those that left their session.
+    pub(crate) fn members(&self) -> Vec<i32> {
+        let directory = self.directories.first();
+        let text = directory.and_then(|d| fs::read_to_string(d.join("cgroup.procs")).ok());
+        let text = text.unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for directory in &self.directories {
+            if let Err(error) = fs::remove_dir(directory) {
+                tracing::debug!(?directory, %error, "a control group stays behind");
+            }
+        }
+    }
+}
+
+/// Writes a limit; whether it is in force. 0 is no limit.
+fn limit(directory: &Path, file: &str, value: u64) -> bool {
+    if value == 0 {
+        return false;
+    }
+    // An absent file must not be created, as `fs::write` tries to.
+    let file = fs::OpenOptions::new().write(true).open(directory.join(file));
+    file.and_then(|mut file| file.write_all(value.to_string().as_bytes())).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_read() {
+        assert_eq!(quota_milli("150000 100000\n"), Some(1500));
+        assert_eq!(quota_milli("max 100000"), None);
+        assert_eq!(quota_milli("-1 100000"), None);
+    }
+}

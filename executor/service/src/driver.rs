@@ -1,0 +1,324 @@
+//! The one loop that owns the core.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drawloom_executor_core::{Command, Cores, Event, Executor};
+use drawloom_model::{
+    Assignment, AttemptId, Failure, FailureKind, FromExecutor, INLINE_LIMIT_BYTES, InputSource,
+    ObjectKey, ObjectReport, Outcome, Run, Time, ToExecutor, Value, Variant,
+};
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::cancellation::Cancellation;
+use crate::runner::{Completion, Job, Workers};
+use crate::store::Store;
+use crate::transfer::Peers;
+
+/// Batches of news for the scheduler.
+pub type FromExecutorSender = mpsc::UnboundedSender<Vec<FromExecutor>>;
+/// Batches of orders from the scheduler.
+pub type ToExecutorReceiver = mpsc::UnboundedReceiver<Vec<ToExecutor>>;
+
+/// News from this executor's own threads and tasks.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// An attempt has ended on a worker thread.
+    Completed(Completion),
+    /// Something for the core as it is: a transfer has ended, an object was put, a drain asked for.
+    Event(Event),
+    /// The process is to end without waiting for the scheduler.
+    Abandon,
+}
+
+/// How the loop ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// The scheduler said `Stop`, or the owner let go.
+    Stopped,
+    /// The scheduler is gone.
+    Disconnected,
+}
+
+/// What the loop works with.
+pub(crate) struct Parts {
+    pub core: Executor,
+    pub store: Arc<Store>,
+    pub workers: Workers,
+    pub peers: Peers,
+    pub news: mpsc::UnboundedReceiver<News>,
+    pub news_sender: mpsc::UnboundedSender<News>,
+    pub inbox: ToExecutorReceiver,
+    pub outbox: FromExecutorSender,
+    pub heartbeat: Duration,
+}
+
+/// How long killed attempts have to go when the loop ends.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Batches taken in before news is sent: a busy scheduler must not keep it from hearing anything.
+const DRAIN_ROUNDS: usize = 16;
+
+pub(crate) struct Driver {
+    parts: Parts,
+    origin: Instant,
+    /// Events that came up while another was handled.
+    events: VecDeque<Event>,
+    commands: Vec<Command>,
+    said: Vec<FromExecutor>,
+    /// Started since the last batch was sent, and not ended yet.
+    just_started: Vec<AttemptId>,
+    running: HashMap<AttemptId, Running>,
+    end: Option<End>,
+}
+
+struct Running {
+    first_output: ObjectKey,
+    cancellation: Arc<Cancellation>,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Driver {
+            parts,
+            origin: Instant::now(),
+            events: VecDeque::new(),
+            commands: Vec::new(),
+            said: Vec::new(),
+            just_started: Vec::new(),
+            running: HashMap::new(),
+            end: None,
+        }
+    }
+
+    /// Runs until the scheduler says `Stop`, or is gone.
+    pub(crate) async fn run(mut self) -> End {
+        let mut heartbeat = tokio::time::interval(self.parts.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let end = loop {
+            self.wait(&mut heartbeat).await;
+            self.drain();
+            self.send();
+            if let Some(end) = self.end {
+                break end;
+            }
+        };
+        self.kill_all().await;
+        end
+    }
+
+    /// Waits for the first news and takes it in.
+    async fn wait(&mut self, heartbeat: &mut Interval) {
+        let timeout = self.parts.core.next_timeout();
+        let due = timeout.map(|time| self.origin + Duration::from_nanos(time.as_nanos()));
+        tokio::select! {
+            batch = self.parts.inbox.recv() => self.take_batch(batch),
+            news = self.parts.news.recv() => if let Some(news) = news { self.take_news(news) },
+            () = sleep_until(due), if due.is_some() => self.handle(Event::TimeoutDue),
+            _ = heartbeat.tick() => self.said.push(FromExecutor::Heartbeat),
+        }
+    }
+
+    /// Takes in everything else that has arrived.
+    fn drain(&mut self) {
+        for _ in 0..DRAIN_ROUNDS {
+            let mut idle = true;
+            if let Ok(batch) = self.parts.inbox.try_recv() {
+                idle = false;
+                self.take_batch(Some(batch));
+            }
+            while let Ok(news) = self.parts.news.try_recv() {
+                idle = false;
+                self.take_news(news);
+            }
+            if idle || self.end.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn take_batch(&mut self, batch: Option<Vec<ToExecutor>>) {
+        let Some(batch) = batch else {
+            self.end.get_or_insert(End::Disconnected);
+            return;
+        };
+        for message in batch {
+            self.handle(Event::Told(message));
+        }
+    }
+
+    fn take_news(&mut self, news: News) {
+        match news {
+            News::Completed(completion) => self.complete(completion),
+            News::Event(event) => self.handle(event),
+            News::Abandon => self.end = Some(End::Stopped),
+        }
+    }
+
+    /// Hands an event to the core and carries out what follows, to the end.
+    fn handle(&mut self, event: Event) {
+        let now = self.now();
+        self.events.push_back(event);
+        while let Some(event) = self.events.pop_front() {
+            let mut commands = std::mem::take(&mut self.commands);
+            self.parts.core.handle(now, event, &mut commands);
+            for command in commands.drain(..) {
+                self.carry_out(command);
+            }
+            self.commands = commands;
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.origin.elapsed()
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Fetch { object, sources } => {
+                self.parts.peers.fetch(object, sources, self.parts.news_sender.clone());
+            }
+            Command::Start { assignment, cores } => self.start(assignment, cores),
+            Command::Kill { attempt, why } => {
+                tracing::debug!(?attempt, ?why, "attempt is killed");
+                if let Some(running) = self.running.get(&attempt) {
+                    running.cancellation.cancel();
+                }
+            }
+            Command::Say(message) => {
+                if let FromExecutor::Ended(end) = &message {
+                    self.just_started.retain(|attempt| *attempt != end.attempt);
+                }
+                self.said.push(message);
+            }
+            Command::Drop { objects } => {
+                for object in objects {
+                    self.parts.store.remove(object);
+                }
+            }
+            Command::Stop => self.end = Some(End::Stopped),
+        }
+    }
+
+    fn start(&mut self, assignment: Box<Assignment>, cores: Cores) {
+        if is_instant(&assignment) {
+            let outcome = Outcome::Succeeded(SmallVec::new());
+            let (attempt, run_time) = (assignment.attempt, Duration::ZERO);
+            self.events.push_back(Event::AttemptEnded { attempt, outcome, run_time });
+            return;
+        }
+        let attempt = assignment.attempt;
+        let cancellation = Cancellation::new();
+        let first_output = assignment.first_output;
+        let running = Running { first_output, cancellation: Arc::clone(&cancellation) };
+        self.running.insert(attempt, running);
+        self.just_started.push(attempt);
+        match self.inputs(&assignment) {
+            Ok(inputs) => {
+                let job = Job { assignment, inputs, cores, cancellation };
+                self.parts.workers.run(job, self.parts.news_sender.clone());
+            }
+            Err(failure) => {
+                let run_time = Duration::ZERO;
+                let completion = Completion { attempt, result: Err(failure), run_time };
+                // Not at once: the core is being carried out.
+                let _ = self.parts.news_sender.send(News::Completed(completion));
+            }
+        }
+    }
+
+    fn inputs(&self, assignment: &Assignment) -> Result<Vec<Value>, Failure> {
+        let inputs = assignment.inputs.iter().map(|input| match &input.source {
+            InputSource::Inline(value) => Ok(value.clone()),
+            InputSource::Local | InputSource::Remote(_) => {
+                self.parts.store.get(input.object).ok_or_else(|| {
+                    Failure::new(FailureKind::ObjectLost, "an input was dropped before its use")
+                })
+            }
+        });
+        inputs.collect()
+    }
+
+    /// An attempt has ended on a worker: keeps its outputs and tells the core.
+    fn complete(&mut self, completion: Completion) {
+        let Completion { attempt, result, run_time } = completion;
+        let Some(running) = self.running.remove(&attempt) else { return };
+        let outcome = match result {
+            Ok(outputs) => Outcome::Succeeded(self.keep(running.first_output, outputs)),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        self.handle(Event::AttemptEnded { attempt, outcome, run_time });
+    }
+
+    fn keep(&self, first: ObjectKey, outputs: Vec<Value>) -> SmallVec<[ObjectReport; 1]> {
+        let keys = (first.index..).map(|index| ObjectKey { job: first.job, index });
+        let reports = keys.zip(outputs).map(|(key, value)| {
+            let size_bytes = value.data.len() as u64;
+            metrics::counter!("executor_output_bytes_total").increment(size_bytes);
+            let report = if value.data.len() <= INLINE_LIMIT_BYTES {
+                ObjectReport::Inline(value.clone())
+            } else {
+                ObjectReport::Stored { object_type: value.object_type.clone(), size_bytes }
+            };
+            self.parts.store.insert(key, value);
+            report
+        });
+        reports.collect()
+    }
+
+    /// Sends what was said since the last time, as one batch.
+    fn send(&mut self) {
+        let started = self.just_started.drain(..);
+        let started = started.map(|attempt| FromExecutor::Started { attempt });
+        // An attempt that has just started has not ended: its `Started` may come last.
+        self.said.extend(started);
+        if self.said.is_empty() {
+            return;
+        }
+        if self.parts.outbox.send(std::mem::take(&mut self.said)).is_err() {
+            self.end.get_or_insert(End::Disconnected);
+        }
+        metrics::gauge!("executor_attempts").set(self.parts.core.attempts() as f64);
+        metrics::gauge!("executor_arena_used_bytes")
+            .set(self.parts.store.arena().used_bytes() as f64);
+    }
+
+    /// Ends whatever still runs, and waits a little for it to go.
+    async fn kill_all(&mut self) {
+        let mut attempts = self.running.keys().copied().collect::<Vec<_>>();
+        attempts.sort_unstable();
+        for attempt in attempts {
+            self.running[&attempt].cancellation.cancel();
+        }
+        let farewell = async {
+            while !self.running.is_empty() {
+                match self.parts.news.recv().await {
+                    Some(News::Completed(completion)) => {
+                        self.running.remove(&completion.attempt);
+                    }
+                    Some(News::Event(_) | News::Abandon) => {}
+                    None => return,
+                }
+            }
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("some attempts did not end in time");
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
+}
+
+/// Whether the attempt takes no time, so that it is over before anything else can happen.
+fn is_instant(assignment: &Assignment) -> bool {
+    let variant = assignment.template.variants.get(usize::from(assignment.variant));
+    let Some(Variant { run: Run::Kernel(call), .. }) = variant else { return false };
+    drawloom_signature::find(&call.name).is_some_and(drawloom_signature::Signature::is_instant)
+}

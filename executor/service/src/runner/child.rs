@@ -1,0 +1,300 @@
+//! A child process: its start, its pipes, its end.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+use rustix::thread::CpuSet;
+
+use crate::cancellation::Cancellation;
+use crate::cgroup::Group;
+
+/// How long a process that was asked to end has until it is killed.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long pipes are read after the process has ended, should another still hold them.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How much of an output that nobody takes is kept for messages.
+const TAIL_BYTES: usize = 4096;
+
+/// What is done to a process between its birth and its executable's start.
+pub(super) struct Confinement {
+    /// Pins it to these cores; to none where there are none.
+    pub affinity: Option<CpuSet>,
+    /// Bytes of address space, where no control group limits its memory.
+    pub address_space_bytes: Option<u64>,
+    /// Where it joins its control group.
+    pub entrances: Vec<OwnedFd>,
+}
+
+/// Makes the command start a session of its own, confined, that dies with this thread.
+pub(super) fn confine(command: &mut Command, confinement: Confinement) {
+    let parent = rustix::process::getpid();
+    let prepare = move || {
+        rustix::process::setsid()?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() != Some(parent) {
+            // The parent died before the line above took effect.
+            return Err(io::Error::from(rustix::io::Errno::SRCH));
+        }
+        for entrance in &confinement.entrances {
+            // A group that cannot be joined limits nothing; the process is run all the same.
+            let _ = rustix::io::write(entrance, b"0");
+        }
+        if let Some(cores) = &confinement.affinity {
+            let _ = rustix::thread::sched_setaffinity(None, cores);
+        }
+        if let Some(bytes) = confinement.address_space_bytes {
+            let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+            rustix::process::setrlimit(Resource::As, limit)?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe
+    // calls are allowed: it makes system calls alone, on data made before, and allocates nothing.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// What to do with an output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Keep {
+    /// Keep all of it, up to so many bytes.
+    All { limit_bytes: usize },
+    /// Keep the end, for messages.
+    Tail,
+}
+
+/// An output of a process as it comes in.
+pub(super) struct Capture {
+    keep: Keep,
+    bytes: VecDeque<u8>,
+    /// Whether there was more than the limit.
+    pub overflowed: bool,
+}
+
+impl Capture {
+    pub(super) fn new(keep: Keep) -> Self {
+        Capture { keep, bytes: VecDeque::new(), overflowed: false }
+    }
+
+    fn add(&mut self, data: &[u8]) {
+        match self.keep {
+            Keep::All { limit_bytes } if self.bytes.len() + data.len() > limit_bytes => {
+                self.overflowed = true;
+            }
+            Keep::All { .. } => self.bytes.extend(data),
+            Keep::Tail => {
+                self.bytes.extend(data);
+                let excess = self.bytes.len().saturating_sub(TAIL_BYTES);
+                self.bytes.drain(..excess);
+            }
+        }
+    }
+
+    /// The end of it as text, whatever it is.
+    pub(super) fn tail(&self) -> String {
+        let skipped = self.bytes.len().saturating_sub(TAIL_BYTES);
+        let tail = self.bytes.iter().skip(skipped).copied().collect::<Vec<_>>();
+        String::from_utf8_lossy(&tail).trim().to_owned()
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        Vec::from(self.bytes).into()
+    }
+}
+
+/// A running process and its pipes.
+pub(super) struct Running<'c> {
+    child: Child,
+    pid: Pid,
+    pidfd: OwnedFd,
+    stdin: Option<(OwnedFd, Bytes)>,
+    outputs: [(Option<OwnedFd>, Capture); 2],
+    cancellation: &'c Cancellation,
+    group: Option<&'c Group>,
+    /// When the next step towards its end is due.
+    deadline: Option<Instant>,
+    asked_to_end: bool,
+}
+
+/// How a process ended.
+pub(super) struct Ended {
+    pub status: ExitStatus,
+    pub stdout: Capture,
+    pub stderr: Capture,
+}
+
+impl<'c> Running<'c> {
+    /// Starts the process.
+    pub(super) fn start(
+        mut command: Command,
+        stdin: Option<Bytes>,
+        [stdout, stderr]: [Capture; 2],
+        cancellation: &'c Cancellation,
+        group: Option<&'c Group>,
+    ) -> io::Result<Self> {
+        let pipe_or_null = |wanted| if wanted { Stdio::piped() } else { Stdio::null() };
+        command.stdin(pipe_or_null(stdin.is_some()));
+        command.stdout(pipe_or_null(stdout.keep != Keep::Tail)).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        let pipes = (|| {
+            let stdin = child.stdin.take().map(OwnedFd::from);
+            let stdout = child.stdout.take().map(OwnedFd::from);
+            let stderr = child.stderr.take().map(OwnedFd::from);
+            for pipe in [&stdin, &stdout, &stderr].into_iter().flatten() {
+                rustix::io::ioctl_fionbio(pipe, true)?;
+            }
+            let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+            io::Result::Ok((pidfd, stdin, stdout, stderr))
+        })();
+        let (pidfd, stdin_pipe, stdout_pipe, stderr_pipe) = match pipes {
+            Ok(pipes) => pipes,
+            Err(error) => {
+                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+                child.wait()?;
+                return Err(error);
+            }
+        };
+        Ok(Running {
+            child,
+            pid,
+            pidfd,
+            stdin: stdin_pipe.zip(stdin),
+            outputs: [(stdout_pipe, stdout), (stderr_pipe, stderr)],
+            cancellation,
+            group,
+            deadline: None,
+            asked_to_end: false,
+        })
+    }
+
+    /// Feeds and reads it until it has ended, and with it all it left behind.
+    pub(super) fn wait(mut self) -> io::Result<Ended> {
+        let cancellation = self.cancellation;
+        let wake = cancellation.descriptor()?;
+        while !self.step(wake.as_fd())? {}
+        self.kill_all();
+        let status = self.child.wait()?;
+        self.deadline = Some(Instant::now() + DRAIN);
+        self.stdin = None;
+        while self.outputs.iter().any(|(pipe, _)| pipe.is_some()) && !self.is_due() {
+            self.step_outputs()?;
+        }
+        let [(_, stdout), (_, stderr)] = self.outputs;
+        Ok(Ended { status, stdout, stderr })
+    }
+
+    /// Waits for something to happen and deals with it; whether the process has ended.
+    fn step(&mut self, wake: BorrowedFd<'_>) -> io::Result<bool> {
+        let flags = [PollFlags::IN, PollFlags::OUT];
+        let mut ready = [false; 5];
+        {
+            let mut fds = vec![(0, PollFd::new(&self.pidfd, flags[0]))];
+            if !self.asked_to_end {
+                fds.push((1, PollFd::from_borrowed_fd(wake, flags[0])));
+            }
+            fds.extend(self.stdin.as_ref().map(|(pipe, _)| (2, PollFd::new(pipe, flags[1]))));
+            for (index, (pipe, _)) in self.outputs.iter().enumerate() {
+                fds.extend(pipe.as_ref().map(|pipe| (3 + index, PollFd::new(pipe, flags[0]))));
+            }
+            for index in poll(fds, self.deadline)? {
+                ready[index] = true;
+            }
+        }
+        if ready[2] {
+            self.feed();
+        }
+        for index in 0..2 {
+            if ready[3 + index] {
+                self.read(index);
+            }
+        }
+        if ready[0] {
+            return Ok(true);
+        }
+        if self.is_due() {
+            self.kill_all();
+            self.deadline = None;
+        }
+        let overflowed = self.outputs.iter().any(|(_, capture)| capture.overflowed);
+        if (ready[1] || overflowed) && !self.asked_to_end {
+            self.ask_to_end();
+        }
+        Ok(false)
+    }
+
+    /// Reads what is left in the pipes.
+    fn step_outputs(&mut self) -> io::Result<()> {
+        let fds = self.outputs.iter().enumerate().filter_map(|(index, (pipe, _))| {
+            Some((index, PollFd::new(pipe.as_ref()?, PollFlags::IN)))
+        });
+        for index in poll(fds.collect(), self.deadline)? {
+            self.read(index);
+        }
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    fn ask_to_end(&mut self) {
+        self.asked_to_end = true;
+        self.deadline = Some(Instant::now() + GRACE);
+        let _ = rustix::process::kill_process_group(self.pid, Signal::TERM);
+    }
+
+    /// Kills the process and everything that came of it. Its number stays taken until it is
+    /// waited for, so nobody else is hit.
+    fn kill_all(&self) {
+        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+        let Some(group) = self.group else { return };
+        for pid in group.members().into_iter().filter_map(Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+    }
+
+    fn feed(&mut self) {
+        let Some((pipe, data)) = &mut self.stdin else { return };
+        match rustix::io::write(&*pipe, data) {
+            Ok(written) => data.advance(written),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(_) => data.clear(), // It reads no more, as is its right.
+        }
+        if data.is_empty() {
+            self.stdin = None;
+        }
+    }
+
+    fn read(&mut self, index: usize) {
+        let (pipe, capture) = &mut self.outputs[index];
+        let Some(open) = pipe else { return };
+        let mut buffer = [0; 64 * 1024];
+        match rustix::io::read(open, &mut buffer) {
+            Ok(0) => *pipe = None,
+            Ok(len) => capture.add(&buffer[..len]),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(_) => *pipe = None,
+        }
+    }
+}
+
+/// Waits until one of these is ready or the deadline has come; which ones are.
+fn poll(fds: Vec<(usize, PollFd<'_>)>, deadline: Option<Instant>) -> io::Result<Vec<usize>> {
+    let (indexes, mut fds): (Vec<usize>, Vec<PollFd<'_>>) = fds.into_iter().unzip();
+    let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match rustix::event::poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    }
+    let ready = indexes.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+    Ok(ready.map(|(index, _)| index).collect())
+}

@@ -1,0 +1,166 @@
+//! Kernels of the catalogue, on the cores of their attempt.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use drawloom_kernels::{CpuContext, KernelError, Operand, Outputs};
+use drawloom_model::{
+    Failure, FailureKind, INLINE_LIMIT_BYTES, KernelCall, MILLI, ObjectType, Value,
+};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::{Job, RunContext};
+use crate::store::{Draft, Store};
+
+/// Runs a kernel on this thread, or on a pool of as many threads as the attempt has cores.
+pub(super) fn run(
+    call: &KernelCall,
+    job: &Job,
+    context: &RunContext,
+) -> Result<Vec<Value>, Failure> {
+    let cores = job.cores.len().max(shared_cores(job));
+    let pool = context.pools.take(cores)?;
+    let operands = job
+        .inputs
+        .iter()
+        .map(|value| Operand { object_type: &value.object_type, data: &value.data });
+    let operands = operands.collect::<Vec<_>>();
+    let mut outputs = StoreOutputs { store: &context.store, made: Vec::new() };
+    let cpu = CpuContext::new(cores, job.cancellation.flag(), pool.as_ref());
+    // A panic leaves nothing behind: inputs are immutable, outputs are dropped.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        drawloom_kernels::run(call, &operands, &cpu, &mut outputs)
+    }));
+    context.pools.give_back(pool);
+    match result {
+        Ok(Ok(())) => Ok(outputs.finish()),
+        Ok(Err(error)) => Err(failure(error)),
+        Err(panic) => {
+            let message = format!("kernel {} panicked: {}", call.name, panic_message(&*panic));
+            Err(Failure::new(FailureKind::Application, message))
+        }
+    }
+}
+
+/// Threads for a request of parts of cores, which gets no core for itself.
+fn shared_cores(job: &Job) -> usize {
+    let variant = job.assignment.template.variants.get(usize::from(job.assignment.variant));
+    let milli = variant.map_or(0, |variant| variant.request.cpu_milli);
+    milli.div_ceil(MILLI).max(1) as usize
+}
+
+fn failure(error: KernelError) -> Failure {
+    let kind = match error {
+        KernelError::UnknownKernel(_) => FailureKind::Spawn,
+        KernelError::OutOfMemory { .. } => FailureKind::OutOfMemory,
+        KernelError::Signature(_)
+        | KernelError::Invalid { .. }
+        | KernelError::Cancelled
+        | KernelError::Outputs(_) => FailureKind::Application,
+    };
+    Failure::new(kind, error.to_string())
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Pools of threads that no attempt uses at the moment, by size.
+#[derive(Default)]
+pub(crate) struct Pools {
+    idle: Mutex<BTreeMap<usize, Vec<ThreadPool>>>,
+}
+
+impl Pools {
+    /// A pool for this attempt alone; none where one core needs none.
+    fn take(&self, threads: usize) -> Result<Option<ThreadPool>, Failure> {
+        if threads <= 1 {
+            return Ok(None);
+        }
+        if let Some(pool) = self.idle().get_mut(&threads).and_then(Vec::pop) {
+            return Ok(Some(pool));
+        }
+        let name = |index| format!("drawloom-kernel-{index}");
+        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
+        pool.map(Some).map_err(|error| Failure::new(FailureKind::Spawn, error.to_string()))
+    }
+
+    fn give_back(&self, pool: Option<ThreadPool>) {
+        if let Some(pool) = pool {
+            self.idle().entry(pool.current_num_threads()).or_default().push(pool);
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<ThreadPool>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Memory for a kernel's outputs: large ones where they will stay, so that nothing is copied.
+struct StoreOutputs<'s> {
+    store: &'s Store,
+    made: Vec<(ObjectType, Buffer)>,
+}
+
+enum Buffer {
+    Arena(Draft),
+    /// Longer than the output, which begins where the alignment wants it.
+    Heap {
+        bytes: Vec<u8>,
+        start: usize,
+        len: usize,
+    },
+}
+
+/// What kernels ask of their outputs' places.
+const ALIGNMENT: usize = 64;
+
+impl Outputs for StoreOutputs<'_> {
+    fn create(&mut self, types: &[ObjectType]) -> Result<Vec<&mut [u8]>, KernelError> {
+        for object_type in types {
+            let bytes = object_type.size_bytes().unwrap_or(u64::MAX);
+            let full = KernelError::OutOfMemory { bytes };
+            let len = usize::try_from(bytes).map_err(|_| full.clone())?;
+            let buffer = if len <= INLINE_LIMIT_BYTES {
+                Buffer::on_heap(len)
+            } else {
+                Buffer::Arena(self.store.arena().allocate(len).map_err(|_| full)?)
+            };
+            self.made.push((object_type.clone(), buffer));
+        }
+        Ok(self.made.iter_mut().map(|(_, buffer)| buffer.bytes_mut()).collect())
+    }
+}
+
+impl StoreOutputs<'_> {
+    fn finish(self) -> Vec<Value> {
+        let values = self.made.into_iter();
+        values.map(|(object_type, buffer)| Value { object_type, data: buffer.freeze() }).collect()
+    }
+}
+
+impl Buffer {
+    fn on_heap(len: usize) -> Self {
+        let bytes = vec![0; len + ALIGNMENT];
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Buffer::Heap { bytes, start, len }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Buffer::Arena(draft) => draft.bytes_mut(),
+            Buffer::Heap { bytes, start, len } => &mut bytes[*start..*start + *len],
+        }
+    }
+
+    fn freeze(self) -> Bytes {
+        match self {
+            Buffer::Arena(draft) => draft.freeze(),
+            Buffer::Heap { bytes, start, len } => Bytes::from(bytes).slice(start..start + len),
+        }
+    }
+}

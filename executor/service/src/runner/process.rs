@@ -1,0 +1,252 @@
+//! Processes: objects become files and pipes, and files and pipes become objects.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use drawloom_model::{
+    DType, Failure, FailureKind, MILLI, ObjectType, ProcessInput, ProcessOutput, ProcessSpec,
+    ResourceRequest, Shape, Value,
+};
+use rustix::thread::CpuSet;
+
+use super::child::{Capture, Confinement, Ended, Keep, Running, confine};
+use super::scratch::Scratch;
+use super::{Job, RunContext};
+use crate::cgroup::{Group, GroupLimits};
+
+/// Where executables are looked for when this process has no `PATH` itself.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Runs a process to its end, on this thread.
+pub(super) fn run(
+    spec: &ProcessSpec,
+    request: &ResourceRequest,
+    job: &Job,
+    context: &RunContext,
+) -> Result<Vec<Value>, Failure> {
+    let scratch = Scratch::new(spec, &context.config)?;
+    let stdin = provide_inputs(spec, job, &scratch)?;
+    let group = context.config.control_groups.then(|| make_group(request, job)).flatten();
+    let limits_memory = group.as_ref().is_some_and(|group| group.limits_memory);
+    let mut command = command(spec, request, job, &scratch)?;
+    let address_space_bytes =
+        Some(request.memory_bytes).filter(|bytes| *bytes > 0 && !limits_memory);
+    let entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
+    let affinity = affinity(&job.cores);
+    confine(&mut command, Confinement { affinity, address_space_bytes, entrances });
+    let captures = captures(spec, context.config.output_limit_bytes);
+    let running = Running::start(command, stdin, captures, &job.cancellation, group.as_ref())
+        .map_err(|error| not_started(spec, &error))?;
+    let ended = running.wait().map_err(|error| {
+        Failure::new(FailureKind::Application, format!("cannot watch the process: {error}"))
+    })?;
+    if group.as_ref().is_some_and(Group::has_oom_kill) {
+        return Err(out_of_memory(request, "killed", &ended));
+    }
+    check_end(spec, &ended, context, address_space_bytes.is_some(), request)?;
+    collect_outputs(spec, ended, &scratch, context)
+}
+
+/// Writes files; the data for the standard input, if any.
+fn provide_inputs(
+    spec: &ProcessSpec,
+    job: &Job,
+    scratch: &Scratch,
+) -> Result<Option<Bytes>, Failure> {
+    if spec.inputs.len() != job.inputs.len() {
+        let (given, named) = (job.inputs.len(), spec.inputs.len());
+        let message = format!("the task takes {given} object(s), the process names {named}");
+        return Err(Failure::new(FailureKind::Spawn, message));
+    }
+    let mut stdin = None;
+    for (input, value) in spec.inputs.iter().zip(&job.inputs) {
+        match input {
+            ProcessInput::Stdin => stdin = Some(value.data.clone()),
+            ProcessInput::File(path) => scratch.write(path, &value.data)?,
+        }
+    }
+    Ok(stdin)
+}
+
+fn make_group(request: &ResourceRequest, job: &Job) -> Option<Group> {
+    static GROUPS: AtomicU64 = AtomicU64::new(0);
+    let number = GROUPS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("drawloom-{}-{number}", std::process::id());
+    // Whole cores are kept to by pinning, which costs no throttling.
+    let cpu_milli = if job.cores.is_empty() { request.cpu_milli } else { 0 };
+    Group::create(&name, GroupLimits { memory_bytes: request.memory_bytes, cpu_milli })
+}
+
+fn command(
+    spec: &ProcessSpec,
+    request: &ResourceRequest,
+    job: &Job,
+    scratch: &Scratch,
+) -> Result<Command, Failure> {
+    let Some((program, arguments)) = spec.argv.split_first() else {
+        return Err(Failure::new(
+            FailureKind::Spawn,
+            "the process has no executable: argv is empty",
+        ));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&scratch.work).env_clear();
+    for (name, default) in [("PATH", Some(DEFAULT_PATH)), ("HOME", None), ("LANG", Some("C.UTF-8"))]
+    {
+        let value = std::env::var_os(name).or_else(|| default.map(Into::into));
+        value.map(|value| command.env(name, value));
+    }
+    let attempt = job.assignment.attempt;
+    let cores = job.cores.iter().map(u32::to_string).collect::<Vec<_>>();
+    let devices = job.assignment.devices.iter().map(|d| d.0.to_string()).collect::<Vec<_>>();
+    let threads = (cores.len() as u64).max(request.cpu_milli.div_ceil(MILLI)).max(1);
+    command
+        .env("TMPDIR", scratch.temporary())
+        .env("DRAWLOOM_JOB", attempt.task.job.to_bits().to_string())
+        .env("DRAWLOOM_TASK", attempt.task.index.to_string())
+        .env("DRAWLOOM_ATTEMPT", attempt.number.to_string())
+        .env("DRAWLOOM_CORES", cores.join(","))
+        .env("OMP_NUM_THREADS", threads.to_string())
+        .env("CUDA_VISIBLE_DEVICES", devices.join(","))
+        .envs(&spec.env);
+    Ok(command)
+}
+
+/// The cores to pin to: those of the request that this machine really has.
+fn affinity(cores: &[u32]) -> Option<CpuSet> {
+    let allowed = rustix::thread::sched_getaffinity(None).ok()?;
+    let mut set = CpuSet::new();
+    for core in cores.iter().map(|core| *core as usize) {
+        if core < CpuSet::MAX_CPU && allowed.is_set(core) {
+            set.set(core);
+        }
+    }
+    (set.count() as usize == cores.len() && !cores.is_empty()).then_some(set)
+}
+
+fn captures(spec: &ProcessSpec, limit_bytes: u64) -> [Capture; 2] {
+    let limit_bytes = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
+    [ProcessOutput::Stdout, ProcessOutput::Stderr].map(|output| {
+        let wanted = spec.outputs.contains(&output);
+        Capture::new(if wanted { Keep::All { limit_bytes } } else { Keep::Tail })
+    })
+}
+
+fn not_started(spec: &ProcessSpec, error: &std::io::Error) -> Failure {
+    let program = spec.argv.first().map_or("", String::as_str);
+    let told = spec.env.get("PATH").cloned();
+    let path = told.or_else(|| std::env::var("PATH").ok());
+    let path = path.as_deref().unwrap_or(DEFAULT_PATH);
+    let message = match error.kind() {
+        std::io::ErrorKind::NotFound if program.contains('/') => {
+            format!("there is no executable {program:?}")
+        }
+        std::io::ErrorKind::NotFound => {
+            format!("there is no executable {program:?} in PATH {path}")
+        }
+        _ => format!("cannot start {program:?}: {error}"),
+    };
+    Failure::new(FailureKind::Spawn, message)
+}
+
+/// Fails where the process did.
+fn check_end(
+    spec: &ProcessSpec,
+    ended: &Ended,
+    context: &RunContext,
+    limits_address_space: bool,
+    request: &ResourceRequest,
+) -> Result<(), Failure> {
+    let application = |message| Err(Failure::new(FailureKind::Application, message));
+    for (name, capture) in [("output", &ended.stdout), ("error", &ended.stderr)] {
+        if capture.overflowed {
+            let limit = context.config.output_limit_bytes;
+            return application(format!("the standard {name} has more than {limit} bytes"));
+        }
+    }
+    let takes_code = spec.outputs.contains(&ProcessOutput::ExitCode);
+    let Some(end) = describe(ended.status, takes_code) else { return Ok(()) };
+    let tail = ended.stderr.tail();
+    if limits_address_space && speaks_of_memory(&tail) {
+        return Err(out_of_memory(request, &end, ended));
+    }
+    application(if tail.is_empty() { end } else { format!("{end}: {tail}") })
+}
+
+/// How the process failed; nothing where it did not.
+fn describe(status: ExitStatus, takes_code: bool) -> Option<String> {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => (code != 0 && !takes_code).then(|| format!("exit code {code}")),
+        (None, Some(signal)) => Some(format!("killed by signal {signal}{}", signal_name(signal))),
+        (None, None) => Some(status.to_string()),
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGHUP => " (SIGHUP)",
+        libc::SIGINT => " (SIGINT)",
+        libc::SIGQUIT => " (SIGQUIT)",
+        libc::SIGILL => " (SIGILL)",
+        libc::SIGTRAP => " (SIGTRAP)",
+        libc::SIGABRT => " (SIGABRT)",
+        libc::SIGBUS => " (SIGBUS)",
+        libc::SIGFPE => " (SIGFPE)",
+        libc::SIGKILL => " (SIGKILL)",
+        libc::SIGSEGV => " (SIGSEGV)",
+        libc::SIGPIPE => " (SIGPIPE)",
+        libc::SIGTERM => " (SIGTERM)",
+        libc::SIGXCPU => " (SIGXCPU)",
+        libc::SIGSYS => " (SIGSYS)",
+        _ => "",
+    }
+}
+
+/// What programs say when an allocation fails.
+fn speaks_of_memory(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let phrases = ["cannot allocate memory", "memoryerror", "out of memory", "bad_alloc"];
+    let more = ["memory exhausted", "memory allocation of", "not enough memory"];
+    phrases.iter().chain(&more).any(|phrase| text.contains(phrase))
+}
+
+fn out_of_memory(request: &ResourceRequest, end: &str, ended: &Ended) -> Failure {
+    let asked = request.memory_bytes;
+    let mut message = format!("{end}: needed more than the {asked} bytes of memory it asked for");
+    let tail = ended.stderr.tail();
+    if !tail.is_empty() {
+        message = format!("{message}: {tail}");
+    }
+    Failure::new(FailureKind::OutOfMemory, message)
+}
+
+fn collect_outputs(
+    spec: &ProcessSpec,
+    ended: Ended,
+    scratch: &Scratch,
+    context: &RunContext,
+) -> Result<Vec<Value>, Failure> {
+    let Ended { status, stdout, stderr } = ended;
+    let settle = |capture: Capture| {
+        let settled = context.store.settle(capture.into_bytes());
+        settled.map_err(|full| Failure::new(FailureKind::OutOfMemory, full.to_string()))
+    };
+    let (stdout, stderr) = (settle(stdout)?, settle(stderr)?);
+    let limit = context.config.output_limit_bytes;
+    let outputs = spec.outputs.iter().map(|output| match output {
+        ProcessOutput::Stdout => Ok(Value::blob(stdout.clone())),
+        ProcessOutput::Stderr => Ok(Value::blob(stderr.clone())),
+        ProcessOutput::File(path) => scratch.read(path, limit, &context.store).map(Value::blob),
+        ProcessOutput::ExitCode => Ok(scalar_i32(status.code().unwrap_or(-1))),
+    });
+    outputs.collect()
+}
+
+fn scalar_i32(value: i32) -> Value {
+    Value {
+        object_type: ObjectType::Tensor { dtype: DType::I32, shape: Shape::scalar() },
+        data: Bytes::copy_from_slice(&value.to_le_bytes()),
+    }
+}

@@ -1,0 +1,152 @@
+//! The directories of a process: where its inputs are put and its outputs are found.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use bytes::Bytes;
+use drawloom_model::{Failure, FailureKind, INLINE_LIMIT_BYTES, ProcessSpec};
+use tempfile::TempDir;
+
+use crate::Config;
+use crate::store::Store;
+
+/// A process's directories. Those made for it are removed when this is dropped.
+pub(super) struct Scratch {
+    root: TempDir,
+    /// The working directory.
+    pub work: PathBuf,
+}
+
+impl Scratch {
+    pub(super) fn new(spec: &ProcessSpec, config: &Config) -> Result<Self, Failure> {
+        let place = config.scratch.clone().unwrap_or_else(std::env::temp_dir);
+        let make = || {
+            let root = tempfile::Builder::new().prefix("drawloom-").tempdir_in(&place)?;
+            fs::create_dir(root.path().join("tmp"))?;
+            fs::create_dir(root.path().join("work"))?;
+            std::io::Result::Ok(root)
+        };
+        let root = make().map_err(|error| {
+            spawn_failure(format!("no scratch directory in {}: {error}", place.display()))
+        })?;
+        let work = match &spec.working_directory {
+            Some(directory) => PathBuf::from(directory),
+            None => root.path().join("work"),
+        };
+        if !work.is_dir() {
+            let message = format!("working directory {} does not exist", work.display());
+            return Err(spawn_failure(message));
+        }
+        Ok(Scratch { root, work })
+    }
+
+    /// Where the process may put temporary files.
+    pub(super) fn temporary(&self) -> PathBuf {
+        self.root.path().join("tmp")
+    }
+
+    /// Writes an input.
+    pub(super) fn write(&self, path: &str, data: &[u8]) -> Result<(), Failure> {
+        let place = self.inside(path)?;
+        let write = || {
+            if let Some(directory) = place.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            fs::write(&place, data)
+        };
+        write().map_err(|error| spawn_failure(format!("cannot write input file {path:?}: {error}")))
+    }
+
+    /// Reads an output.
+    pub(super) fn read(
+        &self,
+        path: &str,
+        limit_bytes: u64,
+        store: &Store,
+    ) -> Result<Bytes, Failure> {
+        let place = self.inside(path)?;
+        let wrong = |what: String| {
+            let message = format!("output file {path:?} {what}");
+            Err(Failure::new(FailureKind::Application, message))
+        };
+        let size = match fs::metadata(&place) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            Ok(_) => return wrong("is not a regular file".to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return wrong("was not written".to_owned());
+            }
+            Err(error) => return wrong(format!("cannot be read: {error}")),
+        };
+        if size > limit_bytes {
+            return wrong(format!("has {size} bytes, more than the limit of {limit_bytes}"));
+        }
+        let len = size as usize;
+        let read = || read_file(&place, len, store);
+        match read() {
+            Ok(data) => data,
+            Err(error) => wrong(format!("cannot be read: {error}")),
+        }
+    }
+
+    /// The place of a path that must not lead out of the working directory.
+    fn inside(&self, path: &str) -> Result<PathBuf, Failure> {
+        let relative = Path::new(path);
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if path.is_empty() || !relative.components().all(plain) {
+            let message =
+                format!("file path {path:?} must be relative and stay in the working directory");
+            return Err(spawn_failure(message));
+        }
+        Ok(self.work.join(relative))
+    }
+}
+
+/// Reads a file to where objects of its size belong; the inner error says that there is no room.
+fn read_file(place: &Path, len: usize, store: &Store) -> std::io::Result<Result<Bytes, Failure>> {
+    let mut file = File::open(place)?;
+    if len <= INLINE_LIMIT_BYTES {
+        let mut data = vec![0; len];
+        file.read_exact(&mut data)?;
+        return Ok(Ok(data.into()));
+    }
+    match store.arena().allocate(len) {
+        Ok(mut draft) => {
+            file.read_exact(draft.bytes_mut())?;
+            Ok(Ok(draft.freeze()))
+        }
+        Err(full) => Ok(Err(Failure::new(FailureKind::OutOfMemory, full.to_string()))),
+    }
+}
+
+fn spawn_failure(message: String) -> Failure {
+    Failure::new(FailureKind::Spawn, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_inside() {
+        let scratch = Scratch::new(&ProcessSpec::default(), &Config::default()).expect("a place");
+        for path in ["../x", "/etc/passwd", "a/../../x", ""] {
+            let failure = scratch.write(path, b"").expect_err(path);
+            assert_eq!(failure.kind, FailureKind::Spawn);
+            assert!(failure.message.contains("must be relative"), "{failure}");
+        }
+        let store = Store::new(1 << 20).expect("memory");
+        scratch.write("a/b.txt", b"warp").expect("inside");
+        assert_eq!(scratch.read("./a/b.txt", 9, &store), Ok(Bytes::from_static(b"warp")));
+        let message = |path, limit| scratch.read(path, limit, &store).expect_err(path).message;
+        assert_eq!(message("c", 9), "output file \"c\" was not written");
+        assert_eq!(message("a", 9), "output file \"a\" is not a regular file");
+        assert_eq!(
+            message("a/b.txt", 3),
+            "output file \"a/b.txt\" has 4 bytes, more than the limit of 3"
+        );
+        let root = scratch.root.path().to_owned();
+        drop(scratch);
+        assert!(!root.exists());
+    }
+}

@@ -1,0 +1,287 @@
+//! Objects between executors: serving them and fetching them.
+
+use std::collections::HashMap;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use drawloom_executor_core::Event;
+use drawloom_model::{INLINE_LIMIT_BYTES, ObjectKey, Value};
+use drawloom_proto::v1::object_store_client::ObjectStoreClient;
+use drawloom_proto::v1::object_store_server::{ObjectStore, ObjectStoreServer};
+use drawloom_proto::{Description, MAX_MESSAGE_BYTES, Rejection, Tally, split_object, v1};
+use smallvec::SmallVec;
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::driver::News;
+use crate::start::{ExecutorError, LocalObjects};
+use crate::store::Store;
+use crate::{ArenaFull, Draft, Listen};
+
+/// Fetches at a time; more would only share the same wires.
+const FETCHES: usize = 8;
+/// How long a peer has to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Serves an executor's objects for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: String,
+    task: JoinHandle<()>,
+    socket: Option<std::path::PathBuf>,
+}
+
+impl Server {
+    /// Serves where the settings say; not at all where they say so.
+    pub(crate) async fn start(
+        listen: &Listen,
+        objects: LocalObjects,
+    ) -> Result<Option<Self>, ExecutorError> {
+        let service =
+            ObjectStoreServer::new(Served { objects }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let router = tonic::transport::Server::builder().add_service(service);
+        let server = match listen {
+            Listen::Nowhere => return Ok(None),
+            Listen::Tcp(address) => {
+                let wrong = |source| ExecutorError::Listen { address: address.to_string(), source };
+                let incoming = TcpIncoming::bind(*address).map_err(wrong)?.with_nodelay(Some(true));
+                let local = incoming.local_addr().map_err(wrong)?;
+                let task = tokio::spawn(log_end(router.serve_with_incoming(incoming)));
+                Server { address: format!("http://{local}"), task, socket: None }
+            }
+            Listen::Unix(path) => {
+                let address = format!("unix:{}", path.display());
+                let wrong = |source| ExecutorError::Listen { address: address.clone(), source };
+                remove_stale(path);
+                let incoming = UnixListenerStream::new(UnixListener::bind(path).map_err(wrong)?);
+                let task = tokio::spawn(log_end(router.serve_with_incoming(incoming)));
+                Server { address, task, socket: Some(path.clone()) }
+            }
+        };
+        Ok(Some(server))
+    }
+
+    /// Where it is reached.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some(socket) = &self.socket {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+async fn log_end(serve: impl Future<Output = Result<(), tonic::transport::Error>>) {
+    if let Err(error) = serve.await {
+        tracing::error!(%error, "objects are no longer served");
+    }
+}
+
+/// Removes a socket that a dead process left behind.
+fn remove_stale(path: &Path) {
+    let is_socket = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && StdUnixStream::connect(path).is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+struct Served {
+    objects: LocalObjects,
+}
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<v1::ObjectChunk, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ObjectStore for Served {
+    type FetchStream = Chunks;
+
+    async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Chunks>, Status> {
+        let key = request.into_inner().object.map(ObjectKey::from);
+        let key = key.ok_or_else(|| Rejection::new(Code::InvalidArgument, "no object is named"))?;
+        let value = self.objects.get(key).ok_or_else(|| {
+            Rejection::new(Code::NotFound, format!("object {key:?} is not on this executor"))
+        })?;
+        metrics::counter!("executor_sent_bytes_total").increment(value.data.len() as u64);
+        // Summed up where it does not hold up other connections of this thread.
+        let chunks = tokio::task::spawn_blocking(move || split_object(None, value))
+            .await
+            .map_err(|error| Rejection::new(Code::Internal, error.to_string()))?;
+        Ok(Response::new(Box::pin(tokio_stream::iter(chunks.map(Ok)))))
+    }
+
+    async fn store(
+        &self,
+        request: Request<Streaming<v1::ObjectChunk>>,
+    ) -> Result<Response<v1::StoreReply>, Status> {
+        let (key, value) = receive(request.into_inner(), self.objects.store()).await?;
+        let key = key.ok_or_else(|| {
+            Rejection::new(Code::InvalidArgument, "the first piece must name the object's key")
+                .with_field("key")
+        })?;
+        let size_bytes = value.data.len() as u64;
+        self.objects.insert(key, value);
+        Ok(Response::new(v1::StoreReply { size_bytes }))
+    }
+}
+
+/// Receives an object straight into the place where it will stay.
+async fn receive(
+    mut chunks: Streaming<v1::ObjectChunk>,
+    store: &Store,
+) -> Result<(Option<ObjectKey>, Value), Status> {
+    let nothing = || Rejection::new(Code::InvalidArgument, "the stream has no pieces");
+    let mut chunk = chunks.message().await?.ok_or_else(nothing)?;
+    let Description { key, object_type, size_bytes } =
+        Description::of(&mut chunk, store.arena().limit_bytes()).map_err(Rejection::from)?;
+    let mut place = Place::new(store, size_bytes).map_err(no_room)?;
+    let mut tally = Tally::new(size_bytes);
+    let mut written = 0;
+    loop {
+        tally.add(&chunk).map_err(Rejection::from)?;
+        let end = written + chunk.data.len();
+        place.bytes_mut()[written..end].copy_from_slice(&chunk.data);
+        written = end;
+        match chunks.message().await? {
+            Some(next) => chunk = next,
+            None => break,
+        }
+    }
+    tally.finish().map_err(Rejection::from)?;
+    metrics::counter!("executor_received_bytes_total").increment(size_bytes);
+    Ok((key, Value { object_type, data: place.freeze() }))
+}
+
+fn no_room(full: ArenaFull) -> Rejection {
+    Rejection::new(Code::ResourceExhausted, full.to_string())
+}
+
+/// Memory for an object of known size.
+enum Place {
+    Heap(Vec<u8>),
+    Arena(Draft),
+}
+
+impl Place {
+    fn new(store: &Store, size_bytes: u64) -> Result<Self, ArenaFull> {
+        // The size was held against the arena's limit, which is an address space's length.
+        let len = size_bytes as usize;
+        if len <= INLINE_LIMIT_BYTES {
+            return Ok(Place::Heap(vec![0; len]));
+        }
+        store.arena().allocate(len).map(Place::Arena)
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Place::Heap(bytes) => bytes,
+            Place::Arena(draft) => draft.bytes_mut(),
+        }
+    }
+
+    fn freeze(self) -> Bytes {
+        match self {
+            Place::Heap(bytes) => bytes.into(),
+            Place::Arena(draft) => draft.freeze(),
+        }
+    }
+}
+
+/// Connections to other executors, made when they are first needed.
+#[derive(Clone)]
+pub(crate) struct Peers {
+    store: Arc<Store>,
+    channels: Arc<Mutex<HashMap<Arc<str>, Channel>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Peers {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        let permits = Arc::new(Semaphore::new(FETCHES));
+        Peers { store, channels: Arc::default(), permits }
+    }
+
+    /// Fetches an object in the background; how that went goes to `done`.
+    pub(crate) fn fetch(
+        &self,
+        object: ObjectKey,
+        sources: SmallVec<[Arc<str>; 1]>,
+        done: mpsc::UnboundedSender<News>,
+    ) {
+        let peers = self.clone();
+        tokio::spawn(async move {
+            let event = match peers.fetch_from_any(object, &sources).await {
+                Ok(size_bytes) => Event::InputArrived { object, size_bytes },
+                Err(why) => Event::FetchFailed { object, why },
+            };
+            let outcome =
+                if matches!(event, Event::InputArrived { .. }) { "done" } else { "failed" };
+            metrics::counter!("executor_fetches_total", "outcome" => outcome).increment(1);
+            let _ = done.send(News::Event(event));
+        });
+    }
+
+    /// Tries the sources in their order; the object's size, or why none gave it.
+    async fn fetch_from_any(&self, object: ObjectKey, sources: &[Arc<str>]) -> Result<u64, String> {
+        let _permit = self.permits.acquire().await.map_err(|error| error.to_string())?;
+        let mut refusals = Vec::new();
+        for source in sources {
+            match self.fetch_from(object, source).await {
+                Ok(value) => {
+                    let size_bytes = value.data.len() as u64;
+                    self.store.insert(object, value);
+                    return Ok(size_bytes);
+                }
+                Err(status) => refusals.push(format!("{source}: {}", status.message())),
+            }
+        }
+        let told = if refusals.is_empty() { "nobody holds it".into() } else { refusals.join("; ") };
+        Err(format!("object {object:?} cannot be fetched: {told}"))
+    }
+
+    async fn fetch_from(&self, object: ObjectKey, source: &Arc<str>) -> Result<Value, Status> {
+        let mut client = ObjectStoreClient::new(self.channel(source)?)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let request = v1::FetchRequest { object: Some(object.into()) };
+        let result = async {
+            let chunks = client.fetch(request).await?.into_inner();
+            receive(chunks, &self.store).await
+        };
+        result.await.map(|(_, value)| value)
+    }
+
+    fn channel(&self, address: &Arc<str>) -> Result<Channel, Status> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(address) {
+            return Ok(channel.clone());
+        }
+        let wrong = |error| Rejection::new(Code::InvalidArgument, format!("{error}"));
+        let endpoint = endpoint(address).map_err(wrong)?;
+        let channel = endpoint.connect_lazy();
+        channels.insert(Arc::clone(address), channel.clone());
+        Ok(channel)
+    }
+}
+
+/// An address as `http://IP:PORT`, `IP:PORT` or `unix:PATH`.
+pub(crate) fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
+    let has_scheme = address.contains("://") || address.starts_with("unix:");
+    let address = if has_scheme { address.to_owned() } else { format!("http://{address}") };
+    let endpoint = Endpoint::from_shared(address)?;
+    Ok(endpoint.tcp_nodelay(true).connect_timeout(CONNECT_TIMEOUT))
+}
