@@ -1,1 +1,8 @@
-//! A scheduler and an executor inside the caller's process.
+//! A whole cluster inside the caller's process: scheduler, one executor and a client, joined by
+//! channels. Nothing is encoded on the way, and on a single-threaded runtime no thread hands over
+//! to another. What decides is the same code as in the processes of a real cluster.
+
+mod embedded;
+mod local;
+
+pub use embedded::{Config, Embedded, StartError};

@@ -1,0 +1,115 @@
+//! From the core's summaries to the client's views.
+
+use std::time::{Duration, SystemTime};
+
+use drawloom_client::{
+    ExecutorView, Explanation, JobEvent, JobState, JobView, ObjectState, ObjectView, TaskCounts,
+    TaskState, TaskView,
+};
+use drawloom_model::Time;
+use drawloom_scheduler::Clock;
+use drawloom_scheduler_core as core;
+
+pub(super) fn job_state(state: core::JobState) -> JobState {
+    match state {
+        core::JobState::Running => JobState::Running,
+        core::JobState::Succeeded => JobState::Succeeded,
+        core::JobState::Failed => JobState::Failed,
+        core::JobState::Cancelled => JobState::Cancelled,
+    }
+}
+
+fn task_state(state: core::TaskState) -> TaskState {
+    match state {
+        core::TaskState::Waiting => TaskState::Waiting,
+        core::TaskState::Ready => TaskState::Ready,
+        core::TaskState::Queued => TaskState::Queued,
+        core::TaskState::Running => TaskState::Running,
+        core::TaskState::Succeeded => TaskState::Succeeded,
+        core::TaskState::Failed => TaskState::Failed,
+        core::TaskState::Cancelled => TaskState::Cancelled,
+    }
+}
+
+pub(super) fn event(event: core::JobEvent) -> JobEvent {
+    match event {
+        core::JobEvent::TasksAdded { first_task, tasks } => {
+            JobEvent::TasksAdded { first_task, tasks }
+        }
+        core::JobEvent::TaskStarted { task, attempt, executor } => {
+            JobEvent::TaskStarted { task, attempt, executor }
+        }
+        core::JobEvent::TaskRetried { task, attempt, failure, delay } => {
+            JobEvent::TaskRetried { task, attempt, failure, delay }
+        }
+        core::JobEvent::TaskEnded { task, attempt, executor, state, failure, run_time } => {
+            let state = task_state(state);
+            JobEvent::TaskEnded { task, attempt, executor, state, failure, run_time }
+        }
+        core::JobEvent::JobEnded { state } => JobEvent::JobEnded { state: job_state(state) },
+    }
+}
+
+pub(super) fn job(clock: &Clock, job: core::JobSummary) -> JobView {
+    let moment = |time: Time| SystemTime::UNIX_EPOCH + Duration::from_nanos(clock.unix_nanos(time));
+    JobView {
+        job: job.job,
+        name: job.name,
+        state: job_state(job.state),
+        open: job.open,
+        tasks: TaskCounts::new(job.tasks.0),
+        submitted_at: moment(job.submitted_at),
+        ended_at: job.ended_at.map(moment),
+        priority: job.priority,
+    }
+}
+
+pub(super) fn task(task: core::TaskSummary) -> TaskView {
+    TaskView {
+        task: task.task.index,
+        name: task.name,
+        run: task.run,
+        state: task_state(task.state),
+        attempt: task.attempt,
+        executor: task.executor,
+        devices: task.devices,
+        variant: task.variant,
+        failure: task.failure,
+        run_time: task.run_time,
+    }
+}
+
+pub(super) fn object(object: &core::ObjectSummary) -> ObjectView {
+    let state = match object.state {
+        core::ObjectState::Pending => ObjectState::Pending,
+        core::ObjectState::Available => ObjectState::Available,
+        core::ObjectState::Dropped => ObjectState::Dropped,
+        core::ObjectState::NeverMade => ObjectState::NeverMade,
+    };
+    ObjectView {
+        state,
+        object_type: object.object_type.clone(),
+        size_bytes: object.size_bytes,
+        executors: object.holders.clone(),
+    }
+}
+
+pub(super) fn executor(executor: core::ExecutorSummary) -> ExecutorView {
+    ExecutorView {
+        executor: executor.id,
+        info: executor.info.as_ref().clone(),
+        free: executor.free,
+        running: executor.running,
+        queued: executor.queued,
+        objects: executor.objects,
+        object_bytes: executor.object_bytes,
+        draining: executor.draining,
+        busy_core_seconds: executor.busy_core_seconds,
+        tasks_ended: executor.tasks_ended,
+    }
+}
+
+pub(super) fn explanation(explanation: core::Explanation) -> Explanation {
+    let core::Explanation { task, state, reasons } = explanation;
+    Explanation { task: task.index, state: task_state(state), reasons }
+}

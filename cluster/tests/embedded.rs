@@ -1,0 +1,147 @@
+//! An embedded cluster runs graphs from end to end.
+
+use bytes::Bytes;
+use drawloom_client::{
+    Error, GraphBuilder, JobEvent, JobState, ObjectRef, PageRequest, TaskRef, TaskState, attributes,
+};
+use drawloom_cluster::{Config, Embedded};
+use drawloom_model::{Attributes, OnFailure, ProcessSpec, ResourceRequest, Run, Template, Variant};
+use drawloom_model::{ProcessOutput, Value};
+
+async fn start() -> Embedded {
+    let executor = drawloom_executor::Config {
+        cores: Some(2),
+        memory_bytes: Some(1 << 30),
+        arena_bytes: Some(64 << 20),
+        ..drawloom_executor::Config::default()
+    };
+    Embedded::start(Config { executor, ..Config::default() }).await.expect("the cluster starts")
+}
+
+fn process(argv: &[&str], outputs: Vec<ProcessOutput>) -> Template {
+    let made = outputs.len() as u16;
+    let argv = argv.iter().map(ToString::to_string).collect();
+    let run = Run::Process(ProcessSpec { argv, outputs, ..ProcessSpec::default() });
+    let request = ResourceRequest::cores(1);
+    Template::new(Variant { run, request, cost_hint: None }, made)
+}
+
+#[tokio::test]
+async fn a_graph_runs_to_its_outputs() {
+    let cluster = start().await;
+    let client = cluster.client();
+    let mut graph = GraphBuilder::new("sum");
+    let made = graph.task("busy", attributes([("iterations", 1000)])).name("made").add();
+    let after = graph.task("noop", Attributes::new()).after(made).add();
+    graph.output("checksum", made.output(0));
+    let job = client.submit(graph.build()).await.expect("admitted");
+    let id = job.id();
+    let report = job.wait().await.expect("watched to the end");
+    assert_eq!((report.state, report.succeeded), (JobState::Succeeded, 2));
+    let output = ObjectRef::Output { job: id, name: "checksum".into() };
+    assert_eq!(client.get(output).await.expect("kept").data.len(), 8);
+    let tasks = client.tasks(id, PageRequest::default(), vec![]).await.expect("listed").items;
+    assert_eq!(tasks[0].name.as_deref(), Some("made"));
+    assert!(tasks.iter().all(|task| task.state == TaskState::Succeeded));
+    let task = TaskRef::Index(after.index());
+    assert!(!client.explain(id, task).await.expect("explained").reasons.is_empty());
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn many_tasks_run_and_events_are_numbered_without_gaps() {
+    let cluster = start().await;
+    let mut graph = GraphBuilder::new("many");
+    let template = graph.template(Template::new(Variant::kernel("noop", Attributes::new()), 0));
+    for _ in 0..5000 {
+        graph.add(template, [], []);
+    }
+    let mut job = cluster.client().submit(graph.build()).await.expect("admitted");
+    let (mut next, mut succeeded) = (0, 0);
+    while let Some((seq, event)) = job.next_event().await.expect("watched") {
+        assert_eq!(seq, next);
+        next += 1;
+        succeeded +=
+            u32::from(matches!(event, JobEvent::TaskEnded { state: TaskState::Succeeded, .. }));
+    }
+    assert_eq!(succeeded, 5000);
+    let mut again = cluster.client().attach(job.id(), next - 1).await.expect("still known");
+    assert!(matches!(again.next_event().await, Ok(Some((_, JobEvent::JobEnded { .. })))));
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn large_literals_are_put_and_come_back() {
+    let cluster = start().await;
+    let bytes = Bytes::from(vec![7; 1 << 20]);
+    let mut graph = GraphBuilder::new("large");
+    let literal = graph.literal("data", Value::blob(bytes.clone()));
+    graph.output("data", literal);
+    graph.task("noop", Attributes::new()).input(literal).add();
+    let job = cluster.client().submit(graph.build()).await.expect("admitted");
+    let id = job.id();
+    assert_eq!(job.wait().await.expect("ended").state, JobState::Succeeded);
+    let output = ObjectRef::Output { job: id, name: "data".into() };
+    assert_eq!(cluster.client().get(output).await.expect("kept").data, bytes);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn open_jobs_grow() {
+    let cluster = start().await;
+    let mut graph = GraphBuilder::new("open");
+    graph.options().open = true;
+    let first = graph.task("noop", Attributes::new()).add();
+    let mut job = cluster.client().submit(graph.build()).await.expect("admitted");
+    let mut more = GraphBuilder::addition(job.tasks());
+    more.task("noop", Attributes::new()).after(first).add();
+    let added = job.add_tasks(more.build()).await.expect("added");
+    assert_eq!((added.first_task, added.tasks), (1, 2));
+    job.close().await.expect("closed");
+    assert_eq!(job.wait().await.expect("ended").succeeded, 2);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn cancelled_processes_end() {
+    let cluster = start().await;
+    let mut graph = GraphBuilder::new("slow");
+    graph.options().on_failure = OnFailure::CancelJob;
+    let slow = graph.task_from(process(&["sleep", "600"], vec![])).add();
+    graph.task("noop", Attributes::new()).after(slow).add();
+    let mut job = cluster.client().submit(graph.build()).await.expect("admitted");
+    while let Some((_, event)) = job.next_event().await.expect("watched") {
+        if matches!(event, JobEvent::TaskStarted { .. }) {
+            assert_eq!(job.cancel().await.expect("cancelled"), 2);
+        }
+        if let JobEvent::JobEnded { state } = event {
+            assert_eq!(state, JobState::Cancelled);
+        }
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_executable_fails_its_task_with_its_name() {
+    let cluster = start().await;
+    let mut graph = GraphBuilder::new("missing");
+    graph.task_from(process(&["no-such-program-here"], vec![])).add();
+    let job = cluster.client().submit(graph.build()).await.expect("admitted");
+    let report = job.wait().await.expect("ended");
+    assert_eq!(report.state, JobState::Failed);
+    assert!(report.failures[0].1.message.contains("no-such-program-here"));
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn requests_that_fit_nowhere_are_refused_with_the_resource() {
+    let cluster = start().await;
+    let mut graph = GraphBuilder::new("greedy");
+    let greedy = |t: &mut Template| t.variants[0].request = ResourceRequest::cores(1000);
+    graph.task("noop", Attributes::new()).with(greedy).add();
+    let error = cluster.client().submit(graph.build()).await.expect_err("too much");
+    let Error::Refused { code, message, .. } = &error else { panic!("{error}") };
+    assert_eq!(*code, drawloom_client::Code::FailedPrecondition);
+    assert!(message.contains("asks for 1000 cores, has 2 cores"), "{message}");
+    cluster.stop().await;
+}
