@@ -1,0 +1,105 @@
+//! Lists, descriptions and explanations.
+
+use drawloom_model::NamedOutput;
+use drawloom_proto::v1;
+use tonic::Code;
+
+use crate::cluster::{Player, Submissions, graph, info, process, start};
+
+#[tokio::test]
+async fn jobs_are_listed_page_by_page_the_latest_first() {
+    let cluster = start().await;
+    Player::join(&cluster, &info("a", 2, "")).await.oblige();
+    let mut submissions = Submissions::open(&cluster.client).await;
+    let mut submitted = Vec::new();
+    for _ in 0..5 {
+        submitted.push(submissions.submit(&graph(1), "").await.job);
+        submissions.events().await;
+    }
+    submitted.reverse();
+    let mut listed = Vec::new();
+    let mut request = v1::ListJobsRequest { page_size: 2, ..Default::default() };
+    loop {
+        let page = cluster.client.clone().list_jobs(request.clone()).await.expect("a page");
+        let page = page.into_inner();
+        assert!(page.jobs.len() <= 2);
+        listed.extend(page.jobs.into_iter().map(|job| job.job));
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(listed, submitted);
+    let states = vec![v1::JobState::Running.into()];
+    let request = v1::ListJobsRequest { states, ..Default::default() };
+    let page = cluster.client.clone().list_jobs(request).await.expect("a page");
+    assert_eq!(page.into_inner().jobs, []);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn tasks_are_listed_described_and_explained() {
+    let cluster = start().await;
+    let player = Player::join(&cluster, &info("a", 2, "")).await;
+    let executor = player.id.0;
+    player.oblige();
+    let mut submissions = Submissions::open(&cluster.client).await;
+    let mut described = graph(5);
+    let object = drawloom_model::Input::Task { task: 4, output: 0 };
+    described.outputs = vec![NamedOutput { name: "last".to_owned(), object }];
+    let job = submissions.submit(&described, "").await.job;
+    let events = submissions.events().await;
+    let mut client = cluster.client.clone();
+
+    let mut request = v1::ListTasksRequest { job: job.clone(), page_size: 3, ..Default::default() };
+    let first = client.list_tasks(request.clone()).await.expect("a page").into_inner();
+    request.page_token = first.next_page_token;
+    let second = client.list_tasks(request).await.expect("a page").into_inner();
+    let names: Vec<_> =
+        first.tasks.iter().chain(&second.tasks).map(|task| task.name.as_str()).collect();
+    assert_eq!(names, ["t0", "t1", "t2", "t3", "t4"]);
+    assert_eq!(second.next_page_token, "");
+
+    let request = v1::DescribeJobRequest { job: job.clone() };
+    let reply = client.describe_job(request).await.expect("it is kept").into_inner();
+    let counts = reply.job.expect("the job").tasks.expect("counts");
+    assert_eq!((counts.succeeded, counts.running), (5, 0));
+    assert_eq!(reply.next_seq, events.len() as u64);
+    let output = reply.outputs[0].object.clone().expect("an object");
+    assert_eq!((reply.outputs[0].name.as_str(), output.size_bytes), ("last", 1));
+
+    let task = Some(v1::TaskRef { task: Some(v1::task_ref::Task::Name("t3".to_owned())) });
+    let request = v1::DescribeTaskRequest { job: job.clone(), task: task.clone() };
+    let reply = client.describe_task(request).await.expect("it is kept").into_inner();
+    let view = reply.task.expect("the task");
+    assert_eq!((view.task, view.run.as_str(), view.executor), (3, "true", Some(executor)));
+    assert_eq!(view.state(), v1::TaskState::Succeeded);
+    let request = v1::ExplainRequest { job, task };
+    let reply = client.explain(request).await.expect("it is kept").into_inner();
+    assert!(!reply.reasons.is_empty());
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn the_cluster_is_shown_with_what_waits() {
+    let cluster = start().await;
+    let _player = Player::join(&cluster, &info("a", 2, "")).await;
+    let mut submissions = Submissions::open(&cluster.client).await;
+    let mut large = graph(1);
+    large.templates = vec![process(64).into()];
+    large.options.wait_for_resources = true;
+    let job = submissions.submit(&large, "").await.job;
+    let mut client = cluster.client.clone();
+    let view = client.cluster_view(v1::ClusterViewRequest {}).await.expect("a view").into_inner();
+    assert_eq!(view.executors.len(), 1);
+    assert_eq!(view.executors[0].info.as_ref().map(|info| info.name.as_str()), Some("a"));
+    assert_eq!((view.running_jobs, view.tasks.expect("counts").ready), (1, 1));
+    let index = |index| Some(v1::TaskRef { task: Some(v1::task_ref::Task::Index(index)) });
+    let request = v1::ExplainRequest { job: job.clone(), task: index(0) };
+    let reasons = client.explain(request).await.expect("it waits").into_inner().reasons;
+    assert!(reasons.concat().contains("64 cores"), "{reasons:?}");
+    let request = v1::ExplainRequest { job, task: index(7) };
+    let status = client.explain(request).await.expect_err("no such task");
+    assert_eq!(status.code(), Code::NotFound);
+    cluster.stop().await;
+}
