@@ -7,6 +7,9 @@ use crate::call::Call;
 use crate::context::CHUNK;
 use crate::{KernelError, Outputs};
 
+/// How many bytes a core copies at a time.
+const CHUNK_BYTES: usize = 8 * CHUNK;
+
 /// A tensor as parts one after the other: all that goes with one place of the axes before.
 struct Parts {
     /// Bytes that go with one place of the axis in a part.
@@ -34,8 +37,11 @@ pub(crate) fn slice(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Ke
     }
     let (whole, from) = (parts.extent * parts.place_bytes, start as usize * parts.place_bytes);
     let wanted = (stop - start) as usize * parts.place_bytes;
-    call.context.for_each(y.chunks_mut(wanted).enumerate(), |(part, y)| {
-        y.copy_from_slice(&x[part * whole + from..][..wanted]);
+    let parts_at_once = (CHUNK_BYTES / wanted).max(1);
+    call.context.for_each(y.chunks_mut(parts_at_once * wanted).enumerate(), |(index, y)| {
+        for (part, y) in (index * parts_at_once..).zip(y.chunks_exact_mut(wanted)) {
+            y.copy_from_slice(&x[part * whole + from..][..wanted]);
+        }
     })
 }
 
@@ -50,19 +56,22 @@ pub(crate) fn concat(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), K
         return Ok(());
     }
     let whole: usize = sources.iter().map(|(_, bytes)| bytes).sum();
-    call.context.for_each(y.chunks_mut(whole).enumerate(), |(part, mut y)| {
-        for (source, bytes) in &sources {
-            let (here, rest) = y.split_at_mut(*bytes);
-            here.copy_from_slice(&source[part * bytes..][..*bytes]);
-            y = rest;
+    let parts_at_once = (CHUNK_BYTES / whole).max(1);
+    call.context.for_each(y.chunks_mut(parts_at_once * whole).enumerate(), |(index, y)| {
+        for (part, mut y) in (index * parts_at_once..).zip(y.chunks_exact_mut(whole)) {
+            for (source, bytes) in &sources {
+                let (here, rest) = y.split_at_mut(*bytes);
+                here.copy_from_slice(&source[part * bytes..][..*bytes]);
+                y = rest;
+            }
         }
     })
 }
 
 pub(crate) fn reshape(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     let (x, [y]) = (call.bytes(0), call.create_all(outputs)?);
-    let bytes = 8 * CHUNK;
-    call.context.for_each(y.chunks_mut(bytes).zip(x.chunks(bytes)), |(y, x)| y.copy_from_slice(x))
+    let chunks = y.chunks_mut(CHUNK_BYTES).zip(x.chunks(CHUNK_BYTES));
+    call.context.for_each(chunks, |(y, x)| y.copy_from_slice(x))
 }
 
 pub(crate) fn transpose(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {

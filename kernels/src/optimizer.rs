@@ -79,10 +79,10 @@ pub(crate) fn adam(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Ker
             .zip(new_v.chunks_mut(CHUNK))
             .enumerate();
         call.context.for_each(chunks, |(index, ((new_param, new_m), new_v))| {
-            let from = index * CHUNK;
-            for place in 0..new_param.len() {
-                let at = from + place;
-                let new = adam.step(param[at], grad[at], m[at], v[at]);
+            let part = index * CHUNK..index * CHUNK + new_param.len();
+            let [param, grad, m, v] = [&param, &grad, &m, &v].map(|input| &input[part.clone()]);
+            for place in 0..part.len() {
+                let new = adam.step(param[place], grad[place], m[place], v[place]);
                 (new_param[place], new_m[place], new_v[place]) = new;
             }
         })

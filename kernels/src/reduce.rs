@@ -132,8 +132,12 @@ fn fold_axis<T: Pod + Sync, A: Pod + Send + Sync>(
         _ => (CHUNK / inner.max(1)).max(reduced.div_ceil(64)),
     }
     .max(1);
+    // Even no elements are a block, whose result is the start.
     let blocks = reduced.div_ceil(block).max(1);
     let mut partial = vec![fold.start; kept * blocks];
+    if reduced == 0 {
+        return Ok(partial);
+    }
     let chunk = (CHUNK / block).max(inner.min(1024)).max(1);
     call.context.for_each(partial.chunks_mut(chunk).enumerate(), |(index, partial)| {
         let mut at = 0;
@@ -293,6 +297,8 @@ mod tests {
 
     #[test]
     fn none_and_nan() {
+        let wide = random::<f32>(&[0, 100_000], 1);
+        assert_near(&made("sum", &[over(&[0])], from_ref(&wide)), &[0.0; 100_000], 0.0);
         let none = random::<f32>(&[0, 2], 1);
         assert_near(&made("sum", &[over(&[0])], from_ref(&none)), &[0.0, 0.0], 0.0);
         assert_near(&made("mean", &[], from_ref(&none)), &[f64::NAN], 0.0);

@@ -54,6 +54,12 @@ fn read_csv(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
             arguments.refuse("delimiter", "must be one ASCII character, no quote or line end")
         );
     }
+    let mut columns = arguments.optional_ints("columns").unwrap_or_default().to_vec();
+    columns.sort_unstable();
+    // Each at most once, so that a table is never much larger than its text.
+    if let Some(pair) = columns.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(arguments.refuse("columns", format!("column {} is listed twice", pair[0])));
+    }
     let declared = arguments.optional_int("cols").map(i64::unsigned_abs);
     let chosen = arguments.optional_ints("columns").map(|columns| columns.len() as u64);
     if let (Some(declared), Some(chosen)) = (declared, chosen)
