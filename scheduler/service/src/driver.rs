@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use drawloom_model::{ExecutorId, FromExecutor, Limits, RequestId, Time, ToExecutor};
 use drawloom_scheduler_core::{Command, Commands, Config, Event, Fact, Refusal, Reply, Scheduler};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::handle::{Admitted, Answer, Handle, Input, OrderSender, Query, Shell};
@@ -70,6 +70,8 @@ struct Driver {
 struct Outbox {
     orders: OrderSender,
     pending: Vec<ToExecutor>,
+    /// Tells the executor's attachment, when dropped, that it was let go.
+    _seat: watch::Sender<()>,
 }
 
 impl Driver {
@@ -122,9 +124,10 @@ impl Driver {
                 self.waiting.insert(request, answer);
                 self.handle(now, event);
             }
-            Input::Attach { executor, info, orders } => {
+            Input::Attach { executor, info, orders, seat } => {
                 tracing::info!(%executor, name = info.name, address = info.address, "executor joined");
-                self.executors.insert(executor, Outbox { orders, pending: Vec::new() });
+                self.executors
+                    .insert(executor, Outbox { orders, pending: Vec::new(), _seat: seat });
                 self.handle(now, Event::ExecutorJoined { executor, info });
             }
             Input::Said { executor, messages } => {

@@ -7,7 +7,7 @@ use drawloom_model::{
     ExecutorId, ExecutorInfo, FromExecutor, JobId, JobKey, Limits, RequestId, Time, ToExecutor,
 };
 use drawloom_scheduler_core::{Event, Refusal, Reply, Scheduler};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::log::{JobLog, Logs, OutputTypes};
@@ -24,8 +24,13 @@ pub(crate) type Query = Box<dyn FnOnce(&mut Shell, Time) + Send>;
 pub(crate) enum Input {
     /// Something to be answered by the core.
     Ask { event: Event, request: RequestId, answer: Answer },
-    /// An executor joins; orders for it go there.
-    Attach { executor: ExecutorId, info: Arc<ExecutorInfo>, orders: OrderSender },
+    /// An executor joins; orders for it go there. It sits for as long as `seat` is kept.
+    Attach {
+        executor: ExecutorId,
+        info: Arc<ExecutorInfo>,
+        orders: OrderSender,
+        seat: watch::Sender<()>,
+    },
     /// An executor says something.
     Said { executor: ExecutorId, messages: Vec<FromExecutor> },
     /// An executor's connection has ended.
@@ -190,8 +195,10 @@ impl Handle {
     ) -> Result<Attachment, Stopped> {
         let executor = ExecutorId(self.shared.next_executor.fetch_add(1, Ordering::Relaxed));
         let farewell = self.inputs.clone().reserve_owned().await.map_err(|_| Stopped)?;
-        self.send(Input::Attach { executor, info: Arc::new(info), orders }).await?;
-        Ok(Attachment { executor, handle: self.clone(), farewell: Some(farewell) })
+        let (seat, sitting) = watch::channel(());
+        self.send(Input::Attach { executor, info: Arc::new(info), orders, seat }).await?;
+        let (handle, farewell) = (self.clone(), Some(farewell));
+        Ok(Attachment { executor, handle, seat: sitting, farewell })
     }
 
     async fn send(&self, input: Input) -> Result<(), Stopped> {
@@ -204,6 +211,7 @@ impl Handle {
 pub struct Attachment {
     executor: ExecutorId,
     handle: Handle,
+    seat: watch::Receiver<()>,
     /// A kept place in the queue: a farewell must go through however full it is.
     farewell: Option<mpsc::OwnedPermit<Input>>,
 }
@@ -212,6 +220,13 @@ impl Attachment {
     /// The executor's id.
     pub fn executor(&self) -> ExecutorId {
         self.executor
+    }
+
+    /// Waits until the scheduler has let go of the executor: it stops, or has heard nothing of it
+    /// for too long.
+    pub async fn released(&mut self) {
+        // Nothing is ever sent: an error tells that the other end is gone.
+        let _ = self.seat.changed().await;
     }
 
     /// The executor says something.

@@ -52,7 +52,7 @@ impl ExecutorLink {
 
 /// Passes on what an executor says until its stream ends, which counts as its loss.
 async fn listen(
-    attachment: Attachment,
+    mut attachment: Attachment,
     first: Vec<v1::FromExecutor>,
     mut stream: Streaming<v1::FromExecutorBatch>,
 ) {
@@ -72,7 +72,11 @@ async fn listen(
                 return;
             }
         }
-        next = match receive(&mut stream).await {
+        let received = tokio::select! {
+            received = receive(&mut stream) => received,
+            () = attachment.released() => return,
+        };
+        next = match received {
             Ok(Some(batch)) => batch.messages,
             Ok(None) => return,
             Err(error) => {
