@@ -77,7 +77,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long a peer may be silent before it is asked whether it lives.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Bytes on their way before a sender waits, per stream and per connection.
-const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+pub(crate) const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
 /// The scheduler, listening.
 #[derive(Debug)]

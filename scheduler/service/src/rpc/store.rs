@@ -7,6 +7,8 @@ use drawloom_proto::{MAX_MESSAGE_BYTES, Rejection, v1};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::service::WINDOW_BYTES;
+
 pub(super) type StoreClient = v1::object_store_client::ObjectStoreClient<Channel>;
 
 /// Connections by address; they connect at first use and again when they broke.
@@ -37,5 +39,9 @@ fn connect(address: &str) -> Result<Channel, Rejection> {
         Rejection::new(Code::Internal, message)
     };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(bad)?;
-    Ok(endpoint.tcp_nodelay(true).connect_lazy())
+    let endpoint = endpoint
+        .tcp_nodelay(true)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
+    Ok(endpoint.connect_lazy())
 }

@@ -91,7 +91,7 @@ async fn a_watcher_that_does_not_read_holds_nobody_up() {
     let cluster = start().await;
     Player::join(&cluster, &info("a", 2, "")).await.oblige();
     let mut slow = Submissions::open(&cluster.client).await;
-    let accepted = slow.submit(&graph(20_000), "").await;
+    let accepted = slow.submit(&graph(5_000), "").await;
     let events = watch(&cluster.client, &accepted.job, 0).await;
     let mut other = Submissions::open(&cluster.client).await;
     other.submit(&graph(1), "").await;
