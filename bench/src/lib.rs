@@ -1,1 +1,14 @@
-//! Work in progress.
+//! Workloads, and what they take from end to end.
+//!
+//! *Remote* means client, scheduler and executor as three processes over gRPC; *embedded* means
+//! all of them in this one. Every figure is the median of repeated runs, told with its extremes.
+
+mod measure;
+mod record;
+mod remote;
+mod suite;
+mod workload;
+
+pub use record::{Mode, Record, Sample};
+pub use suite::{Bench, Options, run};
+pub use workload::{chain, forkjoin, noops, tree};

@@ -1,1 +1,40 @@
-fn main() {}
+//! `drawloom`: the one command, for people and for programs.
+//!
+//! Results go to the standard output, with `--json` as JSON, one value a line; everything else
+//! (logs, progress, what went wrong) goes to the standard error.
+
+mod args;
+mod children;
+mod commands;
+mod devices;
+mod error;
+mod follow;
+mod interrupt;
+mod logging;
+mod output;
+mod progress;
+mod quantity;
+mod source;
+mod text;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(&cli.global, cli.command.is_server());
+    // One thread: the way from socket to answer has no hand-over in it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return error::report(&error.into()),
+    };
+    let ended = runtime.block_on(commands::run(cli));
+    // Whatever still runs in the background is not waited for.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|error| error::report(&error))
+}

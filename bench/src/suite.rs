@@ -1,0 +1,248 @@
+//! The benches: which there are, and how each is run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use drawloom_client::Client;
+use drawloom_cluster::{Config, Embedded};
+use drawloom_model::TaskGraph;
+
+use crate::measure::{cold_start, graph_seconds, latency, resident_mib};
+use crate::record::{Mode, Record, Sample, median};
+use crate::remote::Remote;
+use crate::workload::{chain, forkjoin, noops, tree};
+
+/// How long a cluster is left alone before its memory is measured.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// A bench.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bench {
+    /// Independent tasks, submitted at once: how many a second.
+    NoopThroughput,
+    /// One task, submitted and waited for.
+    SyncLatency,
+    /// Tasks that follow each other.
+    Chain,
+    /// A binary reduction.
+    Tree,
+    /// Rounds of tasks side by side.
+    Forkjoin,
+    /// A whole process, from its start to its end.
+    ColdStart,
+    /// The resident memory of an idle cluster.
+    IdleMemory,
+}
+
+impl Bench {
+    /// Every bench.
+    pub const ALL: [Bench; 7] = [
+        Bench::NoopThroughput,
+        Bench::SyncLatency,
+        Bench::Chain,
+        Bench::Tree,
+        Bench::Forkjoin,
+        Bench::ColdStart,
+        Bench::IdleMemory,
+    ];
+
+    /// The name used on the command line and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bench::NoopThroughput => "noop_throughput",
+            Bench::SyncLatency => "sync_latency",
+            Bench::Chain => "chain",
+            Bench::Tree => "tree",
+            Bench::Forkjoin => "forkjoin",
+            Bench::ColdStart => "cold_start",
+            Bench::IdleMemory => "idle_memory",
+        }
+    }
+
+    /// The bench of that name.
+    pub fn from_name(name: &str) -> Option<Bench> {
+        Bench::ALL.into_iter().find(|bench| bench.name() == name)
+    }
+
+    /// Whether it makes sense in this mode.
+    const fn has(self, mode: Mode) -> bool {
+        match self {
+            Bench::ColdStart => matches!(mode, Mode::Embedded),
+            Bench::IdleMemory => matches!(mode, Mode::Remote),
+            _ => true,
+        }
+    }
+
+    const fn unit(self) -> &'static str {
+        match self {
+            Bench::NoopThroughput => "tasks/s",
+            Bench::IdleMemory => "MiB",
+            _ => "s",
+        }
+    }
+
+    /// What the project asks of itself on a machine with two cores.
+    fn target(self, mode: Mode, transport: Option<&str>) -> f64 {
+        match (self, mode) {
+            (Bench::NoopThroughput, Mode::Remote) => 100e3,
+            (Bench::NoopThroughput, Mode::Embedded) => 400e3,
+            (Bench::SyncLatency, Mode::Remote) if transport == Some("unix") => 150e-6,
+            (Bench::SyncLatency, Mode::Remote) => 200e-6,
+            (Bench::SyncLatency, Mode::Embedded) => 15e-6,
+            (Bench::Chain, Mode::Remote) => 30e-3,
+            (Bench::Chain, Mode::Embedded) => 5e-3,
+            (Bench::Tree | Bench::Forkjoin, Mode::Remote) => 400e-3,
+            (Bench::Tree | Bench::Forkjoin, Mode::Embedded) => 80e-3,
+            (Bench::ColdStart, _) => 100e-3,
+            (Bench::IdleMemory, _) => 40.0,
+        }
+    }
+
+    fn graph(self) -> TaskGraph {
+        match self {
+            Bench::NoopThroughput => noops(100_000),
+            Bench::Chain => chain(1000),
+            Bench::Tree => tree(10_000),
+            Bench::Forkjoin => forkjoin(100, 100),
+            Bench::SyncLatency | Bench::ColdStart => noops(1),
+            Bench::IdleMemory => noops(0),
+        }
+    }
+}
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which benches; all where none are named.
+    pub benches: Vec<Bench>,
+    /// In which modes; all where none are named.
+    pub modes: Vec<Mode>,
+    /// How often each is run.
+    pub runs: usize,
+    /// The `drawloom` program, for what needs processes.
+    pub executable: PathBuf,
+}
+
+/// Runs the benches and reports each as soon as it is done.
+///
+/// # Errors
+/// When a cluster cannot be started or a job does not succeed.
+pub async fn run(options: &Options, mut report: impl FnMut(Record) -> Result<()>) -> Result<()> {
+    for mode in [Mode::Embedded, Mode::Remote] {
+        if !options.modes.is_empty() && !options.modes.contains(&mode) {
+            continue;
+        }
+        let named = |bench: &Bench| options.benches.is_empty() || options.benches.contains(bench);
+        for bench in Bench::ALL.into_iter().filter(|bench| bench.has(mode) && named(bench)) {
+            for record in run_bench(bench, mode, options).await.with_context(|| bench.name())? {
+                report(record)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One bench in a cluster of its own.
+async fn run_bench(bench: Bench, mode: Mode, options: &Options) -> Result<Vec<Record>> {
+    let runs = options.runs;
+    if bench == Bench::ColdStart {
+        let mut samples = Vec::with_capacity(runs);
+        for _ in 0..runs {
+            samples.push(Sample::new(cold_start(&options.executable).await?));
+        }
+        return Ok(vec![record(bench, mode, None, &samples)]);
+    }
+    if mode == Mode::Embedded {
+        let cluster = Embedded::start(Config::default()).await?;
+        let samples = sample(bench, &cluster.client(), runs).await;
+        cluster.stop().await;
+        return Ok(vec![record(bench, mode, None, &samples?)]);
+    }
+    let cluster = Remote::start(&options.executable).await?;
+    if bench == Bench::IdleMemory {
+        let samples = memory(&cluster, runs).await?;
+        return Ok(vec![record(bench, mode, None, &samples)]);
+    }
+    let transport = (bench == Bench::SyncLatency).then_some("tcp");
+    let samples = sample(bench, &cluster.client().await?, runs).await?;
+    let mut records = vec![record(bench, mode, transport, &samples)];
+    if bench == Bench::SyncLatency {
+        let samples = sample(bench, &cluster.unix_client().await?, runs).await?;
+        records.push(record(bench, mode, Some("unix"), &samples));
+    }
+    Ok(records)
+}
+
+async fn sample(bench: Bench, client: &Client, runs: usize) -> Result<Vec<Sample>> {
+    let mut samples = Vec::with_capacity(runs);
+    if bench == Bench::SyncLatency {
+        for _ in 0..runs {
+            samples.push(latency(client).await?);
+        }
+        return Ok(samples);
+    }
+    let graph = bench.graph();
+    let tasks = graph.tasks.len() as f64;
+    // The first run warms up: memory is fetched from the system, run times become known.
+    graph_seconds(client, graph.clone()).await?;
+    for _ in 0..runs {
+        let seconds = graph_seconds(client, graph.clone()).await?;
+        let value = if bench == Bench::NoopThroughput { tasks / seconds } else { seconds };
+        samples.push(Sample::new(value));
+    }
+    Ok(samples)
+}
+
+async fn memory(cluster: &Remote, runs: usize) -> Result<Vec<Sample>> {
+    let mut samples = Vec::with_capacity(runs);
+    for _ in 0..runs {
+        tokio::time::sleep(IDLE).await;
+        let mut total = 0.0;
+        for pid in cluster.pids() {
+            total += resident_mib(pid.context("a process of the cluster has ended")?)?;
+        }
+        samples.push(Sample::new(total));
+    }
+    Ok(samples)
+}
+
+fn record(bench: Bench, mode: Mode, transport: Option<&'static str>, samples: &[Sample]) -> Record {
+    let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+    let mut p99s: Vec<f64> = samples.iter().filter_map(|sample| sample.p99).collect();
+    let record = Record {
+        bench: bench.name(),
+        mode,
+        transport,
+        value: median(&mut values),
+        unit: bench.unit(),
+        runs: values.len(),
+        min: values.iter().copied().fold(f64::INFINITY, f64::min),
+        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        p99: (!p99s.is_empty()).then(|| median(&mut p99s)),
+        tasks: bench.graph().tasks.len() as u32,
+        target: None,
+        met: None,
+    };
+    record.with_target(Some(bench.target(mode, transport)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_the_median_of_its_runs() {
+        let samples = [3.0, 1.0, 2.0].map(Sample::new);
+        let record = record(Bench::Chain, Mode::Embedded, None, &samples);
+        assert_eq!((record.value, record.min, record.max, record.runs), (2.0, 1.0, 3.0, 3));
+        assert_eq!(record.met, Some(false));
+        let rate = super::record(Bench::NoopThroughput, Mode::Remote, None, &[Sample::new(2e5)]);
+        assert_eq!(rate.met, Some(true));
+    }
+
+    #[test]
+    fn names_are_found() {
+        assert!(Bench::ALL.into_iter().all(|bench| Bench::from_name(bench.name()) == Some(bench)));
+    }
+}

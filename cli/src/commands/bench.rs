@@ -1,0 +1,115 @@
+//! `drawloom bench`: what the system itself takes.
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use drawloom_bench::{Bench as Name, Mode, Options, Record, run};
+
+use crate::args::Global;
+use crate::error::BadInput;
+use crate::{output, text};
+
+const EXAMPLES: &str = "\
+Examples:
+  drawloom bench
+  drawloom bench sync_latency chain --mode embedded
+  drawloom bench --runs 9 --json
+
+Benches: noop_throughput, sync_latency, chain, tree, forkjoin, cold_start, idle_memory.
+Remote means client, scheduler and executor as three processes over gRPC, embedded all in one.
+Every figure is the median of the runs. Targets are those of the project for two cores.";
+
+/// Measure throughput, latency, start-up and memory with tasks that do nothing
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Bench {
+    /// Only these benches
+    #[arg(value_parser = parse_bench)]
+    names: Vec<Name>,
+    /// Only in this mode: remote or embedded
+    #[arg(long = "mode", value_parser = parse_mode)]
+    modes: Vec<Mode>,
+    /// How often each is run
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+}
+
+fn parse_bench(text: &str) -> Result<Name, String> {
+    Name::from_name(text).ok_or_else(|| {
+        let names = Name::ALL.map(Name::name).join(", ");
+        format!("there is no bench {text:?}; there are: {names}")
+    })
+}
+
+fn parse_mode(text: &str) -> Result<Mode, String> {
+    Mode::from_name(text).ok_or_else(|| format!("{text:?} is neither remote nor embedded"))
+}
+
+impl Bench {
+    /// Runs the benches and prints each as it ends.
+    ///
+    /// # Errors
+    /// A cluster cannot be started, or a job fails.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        ensure!(
+            global.endpoint.is_none(),
+            BadInput("bench starts its own processes; it takes no --endpoint".to_owned())
+        );
+        if cfg!(debug_assertions) {
+            eprintln!("this is a debug build; figures mean nothing without --release");
+        }
+        let options = Options {
+            benches: self.names,
+            modes: self.modes,
+            runs: self.runs as usize,
+            executable: env::current_exe()?,
+        };
+        if !global.json {
+            output::line(&row(["BENCH", "MODE", "MEDIAN", "MIN", "MAX", "P99", "TARGET", ""]))?;
+        }
+        run(&options, |record| {
+            if global.json {
+                output::json(&record)?;
+            } else {
+                output::line(&describe(&record))?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn describe(record: &Record) -> String {
+    let figure = |value: f64| match record.unit {
+        "s" => text::span(Duration::from_secs_f64(value)),
+        "MiB" => format!("{value:.1} MiB"),
+        _ => text::rate(value),
+    };
+    let mode = match record.transport {
+        Some(transport) => format!("{} {transport}", record.mode.name()),
+        None => record.mode.name().to_owned(),
+    };
+    let bound = if record.is_rate() { ">=" } else { "<=" };
+    row([
+        record.bench,
+        &mode,
+        &figure(record.value),
+        &figure(record.min),
+        &figure(record.max),
+        &record.p99.map(figure).unwrap_or_default(),
+        &record.target.map(|target| format!("{bound} {}", figure(target))).unwrap_or_default(),
+        if record.met == Some(false) { "missed" } else { "" },
+    ])
+}
+
+fn row(cells: [&str; 8]) -> String {
+    let [bench, mode, value, min, max, p99, target, remark] = cells;
+    let row = format!(
+        "{bench:<16} {mode:<12} {value:>10} {min:>10} {max:>10} {p99:>10} {target:>14} {remark}"
+    );
+    row.trim_end().to_owned()
+}

@@ -1,0 +1,120 @@
+//! `drawloom executor`: an executor's process.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use drawloom_executor::{Config, Listen, ParseListenError, run_remote};
+use drawloom_model::Taint;
+
+use crate::args::{DEFAULT_ENDPOINT, Global};
+use crate::children::follow_parent;
+use crate::error::BadInput;
+use crate::interrupt::Interrupts;
+use crate::quantity::{parse_bytes, parse_pair, parse_resource, parse_taint};
+
+const EXAMPLES: &str = "\
+Examples:
+  drawloom executor
+  drawloom executor --scheduler http://127.0.0.1:7070 --cores 4 --memory 8G
+  drawloom executor --label zone=a --taint spot --resource licence=2
+
+Ctrl-C empties it: it takes nothing more, and ends when its objects have moved away. A second
+Ctrl-C ends it at once.";
+
+/// Run an executor, offering this machine's cores and memory to a scheduler
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ExecutorCommand {
+    /// The scheduler [default: --endpoint, or http://127.0.0.1:7070]
+    #[arg(long, value_name = "URL")]
+    scheduler: Option<String>,
+    /// Its name [default: the host's]
+    #[arg(long)]
+    name: Option<String>,
+    /// Cores to offer [default: all]
+    #[arg(long)]
+    cores: Option<u32>,
+    /// Memory to offer, such as 8G [default: all]
+    #[arg(long, value_parser = parse_bytes)]
+    memory: Option<u64>,
+    /// The most memory that objects take [default: 30 % of the memory]
+    #[arg(long, value_parser = parse_bytes)]
+    object_memory: Option<u64>,
+    /// A label that tasks select by; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    labels: Vec<(String, String)>,
+    /// A mark that keeps tasks away which do not tolerate it; may be repeated
+    #[arg(long = "taint", value_name = "KEY[=VALUE]", value_parser = parse_taint)]
+    taints: Vec<Taint>,
+    /// A custom resource; may be repeated
+    #[arg(long = "resource", value_name = "NAME=AMOUNT", value_parser = parse_resource)]
+    resources: Vec<(String, u64)>,
+    /// Where others fetch its objects: a loopback address or unix:PATH
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: String,
+    /// Where processes get their scratch directories
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Run no processes, only kernels
+    #[arg(long)]
+    no_processes: bool,
+    /// End when this process is gone
+    #[arg(long, hide = true, value_name = "PID")]
+    parent: Option<u32>,
+}
+
+impl ExecutorCommand {
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// It cannot start, or loses its scheduler.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        if let Some(parent) = self.parent {
+            follow_parent(parent)?;
+        }
+        let mut interrupts = Interrupts::listen()?;
+        let endpoint = self.scheduler.clone().or_else(|| global.endpoint.clone());
+        let endpoint = endpoint.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
+        let config = self.config()?;
+        let (drain, wanted) = tokio::sync::oneshot::channel();
+        let mut running = std::pin::pin!(run_remote(config, &endpoint, async {
+            // Never comes when the sender is gone.
+            if wanted.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }));
+        tokio::select! {
+            ended = &mut running => {
+                ended?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            () = interrupts.next() => tracing::info!("draining; interrupt again to end at once"),
+        }
+        let _ = drain.send(());
+        tokio::select! {
+            ended = running => ended?,
+            () = interrupts.next() => return Err(anyhow!("ended before it was empty")),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn config(self) -> Result<Config> {
+        let listen: Listen =
+            self.listen.parse().map_err(|error: ParseListenError| BadInput(error.to_string()))?;
+        Ok(Config {
+            name: self.name,
+            cores: self.cores,
+            memory_bytes: self.memory,
+            arena_bytes: self.object_memory,
+            labels: self.labels.into_iter().collect(),
+            taints: self.taints,
+            custom: self.resources.into_iter().map(|(name, milli)| (name.into(), milli)).collect(),
+            listen,
+            runs_processes: !self.no_processes,
+            scratch: self.scratch,
+            ..Config::default()
+        })
+    }
+}

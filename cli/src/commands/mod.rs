@@ -1,0 +1,77 @@
+//! One file per command.
+
+pub mod bench;
+pub mod cancel;
+pub mod completions;
+pub mod executor;
+pub mod jobs;
+pub mod kernels;
+pub mod nodes;
+pub mod run;
+pub mod scheduler;
+pub mod schema;
+pub mod status;
+pub mod submit;
+pub mod tasks;
+pub mod up;
+pub mod watch;
+pub mod why;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use drawloom_client::{Client, Page, PageRequest};
+
+use crate::args::{Cli, Command, Global};
+
+/// Does what was typed.
+///
+/// # Errors
+/// What went wrong, for people; [`crate::error::report`] knows the exit code.
+pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let global = cli.global;
+    match cli.command {
+        Command::Up(command) => command.run(&global).await,
+        Command::Scheduler(command) => command.run(&global).await,
+        Command::Executor(command) => command.run(&global).await,
+        Command::Run(command) => command.run(&global).await,
+        Command::Submit(command) => command.run(&global).await,
+        Command::Watch(command) => command.run(&global).await,
+        Command::Status(command) => command.run(&global).await,
+        Command::Jobs(command) => command.run(&global).await,
+        Command::Tasks(command) => command.run(&global).await,
+        Command::Nodes(command) => command.run(&global).await,
+        Command::Cancel(command) => command.run(&global).await,
+        Command::Why(command) => command.run(&global).await,
+        Command::Kernels(command) => command.run(&global),
+        Command::Schema(command) => command.run(),
+        Command::Bench(command) => command.run(&global).await,
+        Command::Completions(command) => command.run(),
+    }
+}
+
+async fn connect(global: &Global) -> Result<Client> {
+    Ok(Client::connect(global.endpoint()).await?)
+}
+
+/// The items of every page, up to a limit (0 for none), and whether there are more.
+async fn collect<T, F, A>(limit: usize, mut ask: F) -> Result<(Vec<T>, bool)>
+where
+    F: FnMut(PageRequest) -> A,
+    A: Future<Output = Result<Page<T>, drawloom_client::Error>>,
+{
+    const PAGE: u32 = 1000;
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let mut items = Vec::new();
+    let mut token = None;
+    loop {
+        let page = ask(PageRequest { size: PAGE, token: token.take() }).await?;
+        items.extend(page.items);
+        if items.len() > limit || page.next.is_none() {
+            let more = items.len() > limit || page.next.is_some();
+            items.truncate(limit);
+            return Ok((items, more));
+        }
+        token = page.next;
+    }
+}

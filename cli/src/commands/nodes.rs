@@ -1,0 +1,109 @@
+//! `drawloom nodes`: the executors.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use drawloom_client::ExecutorView;
+use drawloom_model::{Capacity, ExecutorId};
+use serde_json::{Map, Value, json};
+
+use super::connect;
+use crate::args::Global;
+use crate::error::BadInput;
+use crate::{output, text};
+
+const EXAMPLES: &str = "\
+Examples:
+  drawloom nodes
+  drawloom nodes --json
+  drawloom nodes --drain up-1     empty an executor, by its name or id, so that it can leave";
+
+/// List the executors, or empty one
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Nodes {
+    /// Give this executor nothing more and let it end once its objects have moved away
+    #[arg(long, value_name = "NAME")]
+    drain: Option<String>,
+}
+
+impl Nodes {
+    /// Asks and prints.
+    ///
+    /// # Errors
+    /// There is no such executor, or no scheduler.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let client = connect(global).await?;
+        let cluster = client.cluster().await?;
+        if let Some(name) = &self.drain {
+            client.drain(find(&cluster.executors, name)?).await?;
+            eprintln!("{name} is being emptied");
+            return Ok(ExitCode::SUCCESS);
+        }
+        if global.json {
+            for view in &cluster.executors {
+                output::json(&to_json(view))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let rows: Vec<[String; 8]> = cluster.executors.iter().map(row).collect();
+        let headings =
+            ["ID", "NAME", "CORES FREE", "MEMORY", "RUNNING", "QUEUED", "OBJECTS", "ADDRESS"];
+        output::table(headings, &rows)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn find(executors: &[ExecutorView], name: &str) -> Result<ExecutorId> {
+    let matches =
+        |view: &&ExecutorView| view.info.name == name || view.executor.to_string() == name;
+    let mut found = executors.iter().filter(matches);
+    match (found.next(), found.next()) {
+        (Some(view), None) => Ok(view.executor),
+        (Some(_), Some(_)) => {
+            bail!(BadInput(format!("several executors are named {name:?}; give an id")))
+        }
+        (None, _) => bail!(BadInput(format!("no executor is named {name:?}"))),
+    }
+}
+
+fn row(view: &ExecutorView) -> [String; 8] {
+    let capacity = &view.info.capacity;
+    let draining = if view.draining { " (draining)" } else { "" };
+    [
+        view.executor.to_string(),
+        format!("{}{draining}", view.info.name),
+        format!("{}/{}", text::milli(view.free.cpu_milli), text::milli(capacity.cpu_milli)),
+        text::bytes(capacity.memory_bytes),
+        view.running.to_string(),
+        view.queued.to_string(),
+        format!("{}, {}", view.objects, text::bytes(view.object_bytes)),
+        view.info.address.clone(),
+    ]
+}
+
+fn to_json(view: &ExecutorView) -> Value {
+    let devices: Vec<&str> = view.info.devices.iter().map(|device| device.name.as_str()).collect();
+    let taints: Vec<String> = view.info.taints.iter().map(ToString::to_string).collect();
+    json!({
+        "executor": view.executor.0, "name": view.info.name, "address": view.info.address,
+        "capacity": capacity_json(&view.info.capacity), "free": capacity_json(&view.free),
+        "devices": devices, "labels": view.info.labels, "taints": taints,
+        "running": view.running, "queued": view.queued, "draining": view.draining,
+        "objects": view.objects, "object_bytes": view.object_bytes,
+        "busy_core_seconds": view.busy_core_seconds, "tasks_ended": view.tasks_ended,
+    })
+}
+
+fn capacity_json(capacity: &Capacity) -> Value {
+    let custom: Map<String, Value> = capacity
+        .custom
+        .iter()
+        .map(|(name, milli)| (name.to_string(), json!(*milli as f64 / 1000.0)))
+        .collect();
+    json!({
+        "cores": capacity.cpu_milli as f64 / 1000.0, "memory_bytes": capacity.memory_bytes,
+        "devices": capacity.devices.len(), "custom": custom,
+    })
+}

@@ -1,0 +1,266 @@
+//! `drawloom run`: a graph file from start to end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use drawloom_client::{
+    Client, ClusterView, JobDetail, JobHandle, JobState, ObjectRef, ObjectState, ObjectView,
+    TaskRef,
+};
+use drawloom_cluster::{Config, Embedded};
+use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value};
+use serde_json::{Map, json};
+
+use crate::args::Global;
+use crate::devices::{DeviceUse, used};
+use crate::error::{INTERRUPTED, JOB_FAILED};
+use crate::follow::{Followed, follow};
+use crate::interrupt::Interrupts;
+use crate::progress::{Tally, progress};
+use crate::quantity::parse_bytes;
+use crate::source::{Source, put_files, release};
+use crate::{output, text, value};
+
+const EXAMPLES: &str = "\
+Examples:
+  drawloom run examples/hello.toml
+  drawloom run examples/digits/digits.star --param epochs=3
+  drawloom --endpoint http://127.0.0.1:7070 run examples/wordcount.yaml
+  drawloom run examples/hello.toml --json | tail -1 | jq .state
+
+Without --endpoint (or DRAWLOOM_ENDPOINT) the graph runs in a cluster inside this process, on
+all cores. Ctrl-C cancels the job and waits for its end; a second Ctrl-C leaves at once.";
+
+/// Run a graph file to its end and show its outputs
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Run {
+    #[command(flatten)]
+    source: Source,
+    /// Cores of the cluster inside this process [default: all]
+    #[arg(long)]
+    cores: Option<u32>,
+    /// Memory of the cluster inside this process, such as 8G [default: all]
+    #[arg(long, value_parser = parse_bytes)]
+    memory: Option<u64>,
+}
+
+impl Run {
+    /// Loads, submits, follows, reports.
+    ///
+    /// # Errors
+    /// The graph cannot be loaded or submitted, or the scheduler is gone.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let loaded = self.source.load()?;
+        let mut interrupts = Interrupts::listen()?;
+        let cluster = match &global.endpoint {
+            Some(_) => None,
+            None => Some(Embedded::start(self.cluster_config()).await?),
+        };
+        let client = match &cluster {
+            Some(cluster) => cluster.client(),
+            None => Client::connect(global.endpoint()).await?,
+        };
+        let code = run_graph(global, &client, loaded, &mut interrupts).await;
+        if let Some(cluster) = cluster {
+            tokio::select! {
+                () = cluster.stop() => {}
+                () = interrupts.next() => {}
+            }
+        }
+        code
+    }
+
+    fn cluster_config(&self) -> Config {
+        let executor = drawloom_executor::Config {
+            cores: self.cores,
+            memory_bytes: self.memory,
+            ..drawloom_executor::Config::default()
+        };
+        Config { executor, ..Config::default() }
+    }
+}
+
+async fn run_graph(
+    global: &Global,
+    client: &Client,
+    loaded: drawloom_graphfile::Loaded,
+    interrupts: &mut Interrupts,
+) -> Result<ExitCode> {
+    let before = client.cluster().await?;
+    let mut graph = loaded.graph;
+    let put = put_files(client, &mut graph, loaded.files).await?;
+    let submitted = client.submit(graph).await;
+    release(client, put).await;
+    let mut job = submitted?;
+    if !global.quiet {
+        eprintln!("{} with {} tasks", job.id(), job.tasks());
+    }
+    let mut tally = Tally::new(job.tasks());
+    let mut shown = progress(global);
+    match follow(client, &mut job, &mut tally, shown.as_mut(), interrupts).await? {
+        Followed::Abandoned => Ok(ExitCode::from(INTERRUPTED)),
+        Followed::ToTheEnd => {
+            let report = Report::collect(client, &job, tally, &before).await?;
+            report.show(global, client).await?;
+            Ok(report.exit_code())
+        }
+    }
+}
+
+/// Everything told of an ended job.
+struct Report {
+    job: JobId,
+    state: JobState,
+    makespan: Duration,
+    tally: Tally,
+    outputs: Vec<(String, Output)>,
+    devices: Vec<DeviceUse>,
+}
+
+/// A named output: itself when it is small, what it is otherwise.
+enum Output {
+    Here(Value),
+    Elsewhere(ObjectView),
+}
+
+impl Report {
+    async fn collect(
+        client: &Client,
+        job: &JobHandle,
+        tally: Tally,
+        before: &ClusterView,
+    ) -> Result<Self> {
+        let detail = client.describe(job.id()).await?;
+        let makespan = detail.job.makespan().unwrap_or_else(|| tally.elapsed());
+        let devices = used(before, &client.cluster().await?, makespan);
+        let state = tally.state().unwrap_or(detail.job.state);
+        let outputs = fetch_outputs(client, detail).await?;
+        Ok(Report { job: job.id(), state, makespan, tally, outputs, devices })
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self.state {
+            JobState::Succeeded => ExitCode::SUCCESS,
+            JobState::Cancelled => ExitCode::from(INTERRUPTED),
+            JobState::Failed | JobState::Running => ExitCode::from(JOB_FAILED),
+        }
+    }
+
+    async fn show(&self, global: &Global, client: &Client) -> Result<()> {
+        self.show_failures(client).await;
+        if global.json {
+            output::json(&self.to_json())?;
+            return Ok(());
+        }
+        for (name, object) in &self.outputs {
+            output::line(&format!("{name} = {}", object.describe()))?;
+        }
+        if !global.quiet {
+            self.show_summary();
+        }
+        Ok(())
+    }
+
+    fn show_summary(&self) {
+        let counts = self.tally.counts().into_iter().filter(|(_, count)| *count > 0);
+        let counts: Vec<String> = counts.map(|(what, count)| format!("{count} {what}")).collect();
+        let rate = f64::from(self.tally.done()) / self.makespan.as_secs_f64().max(1e-9);
+        eprintln!(
+            "{} {} in {} ({}; {})",
+            self.job,
+            self.state,
+            text::span(self.makespan),
+            counts.join(", "),
+            text::rate(rate)
+        );
+        for device in &self.devices {
+            let DeviceUse { executor, device, cores, busy } = device;
+            eprintln!(
+                "  {executor}: {device}, {cores} core(s), busy {:.1} % of the time",
+                busy * 100.0
+            );
+        }
+    }
+
+    /// Names the first tasks that failed, with their names where the scheduler still knows them.
+    async fn show_failures(&self, client: &Client) {
+        for (task, failure) in self.tally.failures() {
+            let view = client.describe_task(self.job, TaskRef::Index(*task)).await;
+            let name = view.ok().and_then(|view| view.name);
+            let name = name.map_or_else(|| format!("task {task}"), |name| format!("task {name:?}"));
+            eprintln!("{name} failed: {failure}");
+        }
+        let told = self.tally.failures().len() as u32;
+        if self.tally.failed() > told {
+            eprintln!(
+                "and {} more, see `drawloom tasks JOB --state failed`",
+                self.tally.failed() - told
+            );
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let mut tasks: Map<String, serde_json::Value> = self
+            .tally
+            .counts()
+            .map(|(what, count)| (what.to_owned(), json!(count)))
+            .into_iter()
+            .collect();
+        tasks.insert("total".into(), json!(self.tally.total()));
+        tasks.insert("retries".into(), json!(self.tally.retries()));
+        let outputs: Map<String, serde_json::Value> =
+            self.outputs.iter().map(|(name, object)| (name.clone(), object.to_json())).collect();
+        json!({
+            "job": self.job.to_string(),
+            "state": self.state.name(),
+            "makespan_s": self.makespan.as_secs_f64(),
+            "tasks": tasks,
+            "outputs": outputs,
+            "devices": self.devices,
+        })
+    }
+}
+
+impl Output {
+    fn describe(&self) -> String {
+        match self {
+            Output::Here(found) => value::describe(found),
+            Output::Elsewhere(view) => match (&view.object_type, view.state) {
+                (Some(object_type), ObjectState::Available) => {
+                    format!("{object_type} of {}", text::bytes(view.size_bytes))
+                }
+                _ => "not made".to_owned(),
+            },
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        match self {
+            Output::Here(found) => value::to_json(found),
+            Output::Elsewhere(view) => match (&view.object_type, view.state) {
+                (Some(object_type), ObjectState::Available) => {
+                    value::summary(object_type, view.size_bytes)
+                }
+                _ => serde_json::Value::Null,
+            },
+        }
+    }
+}
+
+async fn fetch_outputs(client: &Client, detail: JobDetail) -> Result<Vec<(String, Output)>> {
+    let job = detail.job.job;
+    let mut outputs = Vec::with_capacity(detail.outputs.len());
+    for (name, view) in detail.outputs {
+        let small = view.size_bytes <= INLINE_LIMIT_BYTES as u64;
+        let object = if view.state == ObjectState::Available && small {
+            Output::Here(client.get(ObjectRef::Output { job, name: name.clone() }).await?)
+        } else {
+            Output::Elsewhere(view)
+        };
+        outputs.push((name, object));
+    }
+    Ok(outputs)
+}

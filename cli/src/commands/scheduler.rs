@@ -1,0 +1,84 @@
+//! `drawloom scheduler`: the scheduler's process.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use drawloom_scheduler::{Config, Listen, ListenError, MetricsConfig, Service, metrics};
+use serde_json::json;
+
+use crate::args::Global;
+use crate::children::follow_parent;
+use crate::error::BadInput;
+use crate::interrupt::Interrupts;
+use crate::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  drawloom scheduler
+  drawloom scheduler --listen 127.0.0.1:0 --json       any free port, told on the standard output
+  drawloom scheduler --unix /run/user/1000/drawloom.sock --metrics 127.0.0.1:9100
+
+Only loopback addresses and Unix sockets are listened on: connections are neither encrypted nor
+authenticated.";
+
+/// Run a scheduler until Ctrl-C
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SchedulerCommand {
+    /// A loopback address; port 0 for any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    listen: String,
+    /// Listen at this Unix socket, too
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+    /// Serve metrics at http://ADDRESS/metrics
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
+    /// End when this process is gone
+    #[arg(long, hide = true, value_name = "PID")]
+    parent: Option<u32>,
+}
+
+/// Reads an address that is listened on.
+fn address(text: &str) -> Result<Listen> {
+    Ok(text.parse().map_err(|error: ListenError| BadInput(error.to_string()))?)
+}
+
+impl SchedulerCommand {
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// It cannot listen, or a server fails.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        if let Some(parent) = self.parent {
+            follow_parent(parent)?;
+        }
+        let mut interrupts = Interrupts::listen()?;
+        let mut listen = vec![address(&self.listen)?];
+        listen.extend(self.unix.map(Listen::Unix));
+        let metrics = match &self.metrics {
+            Some(text) => {
+                Some(MetricsConfig { listen: address(text)?, recorder: metrics::install()? })
+            }
+            None => None,
+        };
+        let service = Service::bind(Config { listen, metrics, ..Config::default() }).await?;
+        announce(global, &service)?;
+        service.run(async move { interrupts.next().await }).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn announce(global: &Global, service: &Service) -> Result<()> {
+    let addresses: Vec<String> = service.addresses().iter().map(ToString::to_string).collect();
+    let metrics = service.metrics_address().map(|address| format!("{address}/metrics"));
+    for address in addresses.iter().chain(&metrics) {
+        tracing::info!("listening at {address}");
+    }
+    if global.json {
+        output::json(&json!({ "addresses": addresses, "metrics": metrics }))?;
+    }
+    Ok(())
+}

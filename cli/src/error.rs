@@ -1,0 +1,72 @@
+//! From errors to what people read and programs check.
+
+use std::io;
+use std::process::ExitCode;
+
+use drawloom_client::{Code, Error};
+use drawloom_graphfile::LoadError;
+
+/// The job did not succeed.
+pub const JOB_FAILED: u8 = 1;
+/// What was given cannot be used.
+const BAD_INPUT: u8 = 2;
+/// Anything else went wrong.
+const TROUBLE: u8 = 3;
+/// Stopped by Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+/// Nobody reads the output any more; as a shell tells it.
+const BROKEN_PIPE: u8 = 141;
+
+/// Something on the command line cannot be used.
+#[derive(Debug)]
+pub struct BadInput(pub String);
+
+impl std::fmt::Display for BadInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadInput {}
+
+/// Tells what went wrong; answers the exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let code = exit_code(error);
+    if code != BROKEN_PIPE {
+        eprintln!("drawloom: {error:#}");
+    }
+    ExitCode::from(code)
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<BadInput>() || cause.is::<LoadError>() {
+            return BAD_INPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return client_code(error);
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>()
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            return BROKEN_PIPE;
+        }
+    }
+    TROUBLE
+}
+
+fn client_code(error: &Error) -> u8 {
+    match error {
+        Error::BadEndpoint { .. } => BAD_INPUT,
+        Error::Refused {
+            code:
+                Code::InvalidArgument
+                | Code::NotFound
+                | Code::FailedPrecondition
+                | Code::AlreadyExists
+                | Code::ResourceExhausted,
+            ..
+        } => BAD_INPUT,
+        _ => TROUBLE,
+    }
+}

@@ -1,0 +1,57 @@
+//! The one place that writes to the standard output.
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+/// Writes one line.
+///
+/// # Errors
+/// When it cannot be written, as when nobody reads any more.
+pub fn line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Writes one value as a line of JSON.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn json(value: &impl Serialize) -> io::Result<()> {
+    line(&serde_json::to_string(value)?)
+}
+
+/// Writes rows under headings, in columns.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+    let mut widths = headings.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    line(&columns(headings, widths))?;
+    for row in rows {
+        line(&columns(row.each_ref().map(String::as_str), widths))?;
+    }
+    Ok(())
+}
+
+fn columns<const N: usize>(cells: [&str; N], widths: [usize; N]) -> String {
+    let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        assert_eq!(columns(["a", "bc", ""], [3, 2, 4]), "a    bc");
+    }
+}

@@ -1,0 +1,31 @@
+//! Plain lines, for logs and pipes.
+
+use std::time::Duration;
+
+use super::{Progress, Tally};
+
+/// A line now and then, when something has changed.
+pub struct Lines {
+    /// What the last line said was done.
+    told: Option<u32>,
+}
+
+impl Lines {
+    pub fn new() -> Self {
+        Lines { told: None }
+    }
+}
+
+impl Progress for Lines {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn show(&mut self, tally: &Tally) {
+        if self.told.replace(tally.done()) != Some(tally.done()) {
+            eprintln!("{}/{} done, {}", tally.done(), tally.total(), tally.remarks());
+        }
+    }
+
+    fn finish(&mut self) {}
+}

@@ -1,0 +1,108 @@
+//! Clusters: up in one command, and down again.
+
+use std::net::TcpListener;
+
+use crate::harness::{Cluster, GraphFile, Server, drawloom, eventually, example, say};
+
+#[test]
+fn up_runs_a_cluster_until_it_is_stopped() {
+    let up = Server::start(&["--json", "up", "--executors", "2", "--listen", "127.0.0.1:0"]);
+    let endpoint = up.endpoint().to_owned();
+    let report = say(&["--endpoint", &endpoint, "--json", "run", &example("hello.toml")]).last();
+    assert_eq!(report["state"], "succeeded");
+    let names: Vec<&str> =
+        report["devices"].as_array().expect("devices").iter().filter_map(|d| d["executor"].as_str()).collect();
+    assert_eq!(names, ["up-0", "up-1"]);
+    assert_eq!(up.stop(), Some(0));
+    let gone = say(&["--endpoint", &endpoint, "status"]);
+    assert_eq!(gone.code, Some(3));
+    assert!(gone.err.contains("cannot be reached"), "{}", gone.err);
+}
+
+#[test]
+fn what_up_started_goes_with_it() {
+    let mut up = Server::start(&["--json", "up", "--listen", "127.0.0.1:0"]);
+    let endpoint = up.endpoint().to_owned();
+    up.kill();
+    eventually("the scheduler is gone", || {
+        say(&["--endpoint", &endpoint, "status"]).code == Some(3)
+    });
+}
+
+#[test]
+fn unix_sockets_serve_clients() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("s").to_str().expect("UTF-8").to_owned();
+    let scheduler =
+        Server::start(&["--json", "scheduler", "--listen", "127.0.0.1:0", "--unix", &socket]);
+    let status = say(&["--endpoint", &format!("unix:{socket}"), "--json", "status"]);
+    assert_eq!(status.last()["executors"], 0, "{}", status.err);
+    assert_eq!(scheduler.stop(), Some(0));
+}
+
+#[test]
+fn the_endpoint_may_come_from_the_environment() {
+    let cluster = Cluster::start(0);
+    let mut command = drawloom();
+    command.env("DRAWLOOM_ENDPOINT", cluster.scheduler.endpoint()).args(["jobs", "--json"]);
+    let output = command.output().expect("drawloom starts");
+    assert!(output.status.success() && output.stdout.is_empty());
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let said = say(&["scheduler", "--listen", &address]);
+    assert_eq!(said.code, Some(3));
+    assert!(said.err.contains(&format!("{address} is in use")), "{}", said.err);
+}
+
+#[test]
+fn only_loopback_is_listened_on() {
+    for arguments in [
+        ["scheduler", "--listen", "0.0.0.0:7070"],
+        ["executor", "--listen", "192.168.1.2:0"],
+        ["up", "--listen", "0.0.0.0:0"],
+    ] {
+        let said = say(&arguments);
+        assert_ne!(said.code, Some(0));
+        assert!(said.err.contains("not a loopback address"), "{}", said.err);
+    }
+}
+
+#[test]
+fn metrics_are_served() {
+    let scheduler = Server::start(&[
+        "--json", "scheduler", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
+    ]);
+    let page = scheduler.announced["metrics"].as_str().expect("an address");
+    let address = page.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));
+    let text = fetch(address.expect("an address"), "/metrics");
+    assert!(text.contains("200 OK") && text.contains("scheduler_"), "{text}");
+}
+
+/// A plain HTTP request.
+fn fetch(address: &str, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("written");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("read");
+    text
+}
+
+#[test]
+fn tasks_wait_for_an_executor_only_where_that_is_asked_for() {
+    let mut cluster = Cluster::start(0);
+    let file = GraphFile::new("one.toml", "[[tasks]]\nkernel = \"noop\"\n");
+    let refused = cluster.say(&["run", file.path()]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("no executor has joined"), "{}", refused.err);
+    let said = cluster.say(&["submit", file.path(), "--wait-for-resources"]);
+    let job = said.out.trim().to_owned();
+    assert_eq!(cluster.count(&job, "ready"), 1);
+    cluster.add_executor("late");
+    assert_eq!(cluster.say(&["watch", &job]).code, Some(0));
+}

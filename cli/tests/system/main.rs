@@ -1,0 +1,7 @@
+//! The whole system: real processes over real sockets, driven by the command that people type.
+
+mod bad_input;
+mod cluster;
+mod faults;
+mod harness;
+mod run;

@@ -1,0 +1,121 @@
+//! Running graphs in this process and on a cluster.
+
+use crate::harness::{Cluster, GraphFile, eventually, example, say};
+
+#[test]
+fn the_first_example_runs_here_and_tells_all_in_one_line() {
+    let said = say(&["--json", "run", &example("hello.toml")]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let report = said.last();
+    assert_eq!(report["state"], "succeeded");
+    assert!(report["job"].as_str().is_some_and(|job| job.starts_with("job-")));
+    assert!(report["makespan_s"].as_f64().is_some_and(|seconds| seconds > 0.0));
+    assert_eq!(report["tasks"]["succeeded"], 3);
+    assert_eq!(report["tasks"]["failed"], 0);
+    assert_eq!(report["outputs"]["total"], 42.0);
+    assert_eq!(report["outputs"]["product"]["type"], "f32[2, 2]");
+    let device = &report["devices"][0];
+    assert_eq!(device["device"], "cpu");
+    assert!(device["busy"].as_f64().is_some_and(|busy| (0.0..=1.0).contains(&busy)));
+}
+
+#[test]
+fn people_read_outputs_on_the_standard_output_and_the_rest_elsewhere() {
+    let said = say(&["run", &example("hello.toml")]);
+    assert_eq!(said.out, "product = f32[2, 2] [6.0, 6.0, 15.0, 15.0]\ntotal = 42.0\n");
+    assert!(said.err.contains("succeeded in"), "{}", said.err);
+    let quiet = say(&["--quiet", "run", &example("hello.toml")]);
+    assert_eq!((quiet.out, quiet.err), (said.out, String::new()));
+}
+
+#[test]
+fn processes_pass_objects_on() {
+    let report = say(&["--json", "run", &example("wordcount.yaml")]).last();
+    assert_eq!(report["outputs"]["status"], 0);
+    let counts = report["outputs"]["counts"].as_str().expect("a text");
+    assert!(counts.starts_with("3 "), "{counts}");
+}
+
+#[test]
+fn json_graphs_run() {
+    let report = say(&["--json", "run", &example("sweep.json")]).last();
+    assert_eq!(report["state"], "succeeded");
+}
+
+#[test]
+fn a_cluster_runs_the_same_graphs_and_remembers_them() {
+    let cluster = Cluster::start(2);
+    let report = cluster.say(&["--json", "run", &example("wordcount.yaml")]).last();
+    assert_eq!(report["state"], "succeeded");
+    assert_eq!(report["devices"].as_array().map(Vec::len), Some(2));
+    let job = report["job"].as_str().expect("an id").to_owned();
+    let jobs = cluster.say(&["--json", "jobs"]).json();
+    assert_eq!(jobs[0]["job"], report["job"]);
+    let tasks = cluster.say(&["--json", "tasks", &job]).json();
+    assert_eq!(tasks.len(), 5);
+    assert!(tasks.iter().all(|task| task["state"] == "succeeded"));
+    let why = cluster.say(&["why", &job, "merge"]);
+    assert!(why.out.contains("is succeeded") && why.out.contains("was placed on"), "{}", why.out);
+    let unknown = cluster.say(&["why", &job, "nothing"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.err.contains("has no task"), "{}", unknown.err);
+}
+
+#[test]
+fn a_watch_goes_on_where_another_ended() {
+    let cluster = Cluster::start(1);
+    let job = cluster.submit(&example("hello.toml"));
+    let all = cluster.say(&["--json", "watch", &job]);
+    assert_eq!(all.code, Some(0), "{}", all.err);
+    let all = all.json();
+    assert!(all.iter().enumerate().all(|(seq, event)| event["seq"] == seq));
+    assert_eq!(all.last().expect("events")["event"], "job_ended");
+    let rest = cluster.say(&["--json", "watch", &job, "--from", "2"]).json();
+    assert_eq!(rest, all[2..]);
+}
+
+#[test]
+fn the_same_token_makes_one_job() {
+    let cluster = Cluster::start(1);
+    let file = example("hello.toml");
+    let submit = || cluster.say(&["--json", "submit", &file, "--token", "once"]).last();
+    let (first, second) = (submit(), submit());
+    assert_eq!(first["job"], second["job"]);
+    assert_eq!((&first["existing"], &second["existing"]), (&false.into(), &true.into()));
+}
+
+const SLEEPERS: &str = r#"
+tasks = [
+    { name = "slow", process = { argv = ["sleep", "600"] } },
+    { name = "never", kernel = "noop", after = ["slow"] },
+]
+"#;
+
+#[test]
+fn cancelling_ends_what_runs() {
+    let cluster = Cluster::start(1);
+    let file = GraphFile::new("sleep.toml", SLEEPERS);
+    let job = cluster.submit(file.path());
+    eventually("the process runs", || cluster.count(&job, "running") == 1);
+    let waiting = cluster.say(&["why", &job, "never"]);
+    assert!(waiting.out.contains("\"slow\" (running)"), "{}", waiting.out);
+    assert_eq!(cluster.say(&["cancel", &job]).out, "2 task(s) cancelled\n");
+    let watched = cluster.say(&["--json", "watch", &job]);
+    assert_eq!(watched.code, Some(1));
+    assert_eq!(watched.last()["state"], "cancelled");
+    eventually("the core is free again", || cluster.nodes()[0]["free"]["cores"] == 1.0);
+}
+
+#[test]
+fn an_interrupted_run_cancels_its_job() {
+    let file = GraphFile::new("sleep.toml", SLEEPERS);
+    let cluster = Cluster::start(1);
+    let endpoint = cluster.scheduler.endpoint();
+    let mut run = crate::harness::Server::start_silent(&["--endpoint", endpoint, "run", file.path()]);
+    eventually("the process runs", || {
+        cluster.nodes()[0]["running"].as_u64().is_some_and(|running| running > 0)
+    });
+    run.signal("INT");
+    assert_eq!(run.wait(), Some(130));
+    assert_eq!(cluster.say(&["--json", "jobs"]).json()[0]["state"], "cancelled");
+}
