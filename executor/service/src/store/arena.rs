@@ -55,7 +55,9 @@ impl Arena {
     /// # Errors
     /// When no free stretch is as long.
     pub fn allocate(self: &Arc<Self>, len: usize) -> Result<Draft, ArenaFull> {
-        let offset = self.free_list().take(padded(len)).ok_or_else(|| self.full(len))?;
+        // On a line of its own, so that the lock is free again for what follows.
+        let offset = self.free_list().take(padded(len));
+        let offset = offset.ok_or_else(|| self.full(len))?;
         Ok(Draft(Block { arena: Arc::clone(self), offset, len }))
     }
 
