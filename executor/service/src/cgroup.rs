@@ -1,9 +1,10 @@
 //! Control groups, versions 1 and 2: this process's own limits, and groups for processes it runs.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Processes and threads that an attempt may have at a time.
 const PIDS_LIMIT: u64 = 4096;
@@ -11,6 +12,9 @@ const PIDS_LIMIT: u64 = 4096;
 const PERIOD_US: u64 = 100_000;
 /// Version 1 tells "no limit" by a number near the largest.
 const UNLIMITED: u64 = 1 << 62;
+/// How often a group's removal is tried, and how long to wait in between.
+const REMOVALS: u32 = 100;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// The directory where control groups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -180,12 +184,19 @@ impl Group {
 }
 
 impl Drop for Group {
+    /// Waits a little for killed members to be gone: a group that has any cannot be removed.
     fn drop(&mut self) {
-        for directory in &self.directories {
-            if let Err(error) = fs::remove_dir(directory) {
-                tracing::debug!(?directory, %error, "a control group stays behind");
+        for _ in 0..REMOVALS {
+            self.directories.retain(|directory| {
+                let removed = fs::remove_dir(directory);
+                removed.is_err_and(|error| error.kind() != ErrorKind::NotFound)
+            });
+            if self.directories.is_empty() {
+                return;
             }
+            std::thread::sleep(REMOVAL_PAUSE);
         }
+        tracing::warn!(directories = ?self.directories, "control groups stay behind");
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! [`start`] runs one inside another process, [`run_remote`] as a process of its own that attaches
 //! to a scheduler over gRPC. What is decided, is decided in `drawloom-executor-core`; the
-//! [`driver`](crate) round it is one loop that owns the core, carries its commands out and never
-//! blocks: kernels and processes run on worker threads ([`runner`]), transfers on the runtime.
+//! driver round it is one loop that owns the core, carries its commands out and never
+//! blocks: kernels and processes run on worker threads, transfers on the runtime.
 
 mod cancellation;
 mod cgroup;

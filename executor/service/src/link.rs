@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use drawloom_model::{FromExecutor, ObjectReport, Outcome, ToExecutor};
+use drawloom_model::{ExecutorInfo, FromExecutor, ObjectReport, Outcome, ToExecutor};
 use drawloom_proto::v1::executor_link_client::ExecutorLinkClient;
 use drawloom_proto::{MAX_MESSAGE_BYTES, TemplateReceiver, v1};
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use tonic::{Code, Status, Streaming};
 use crate::driver::End;
 use crate::start::ExecutorError;
 use crate::transfer::endpoint;
-use crate::{Config, start};
+use crate::{Config, Handle, start};
 
 /// How often the first connection is tried, and how long to wait in between.
 const TRIES: u32 = 25;
@@ -41,32 +41,64 @@ pub async fn run_remote(
     let (outbox, news) = mpsc::unbounded_channel();
     let (orders, inbox) = mpsc::unbounded_channel();
     let mut handle = start(config, outbox, inbox).await?;
-    let channel = connect(endpoint).await?;
-    let join = v1::FromExecutorBatch { join: Some((&handle.info).into()), messages: Vec::new() };
-    let news = UnboundedReceiverStream::new(news);
-    let outgoing = tokio_stream::once(join).chain(Batches { news, pending: VecDeque::new() });
-    let mut client = ExecutorLinkClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let lost = |status: Status| lost(endpoint, &status);
-    let mut incoming = client.attach(outgoing).await.map_err(lost)?.into_inner();
-    welcome(&mut incoming).await.map_err(lost)?;
-    let mut shutdown = pin!(shutdown);
-    let mut draining = false;
-    let mut templates = TemplateReceiver::default();
-    loop {
-        tokio::select! {
-            batch = incoming.next() => {
-                let batch = batch.unwrap_or_else(|| Err(Status::unavailable("it hung up")));
-                let decoded = batch.and_then(|batch| decode(batch, &mut templates));
-                // The loop has ended when nobody takes orders: it is waited for below.
-                let _ = orders.send(decoded.map_err(lost)?);
-            }
-            end = handle.wait() => return farewell(end, endpoint),
-            () = &mut shutdown, if !draining => {
-                draining = true;
-                handle.drain();
+    let link = Link { endpoint, news, orders, handle: &mut handle };
+    let result = link.serve(shutdown).await;
+    // Whatever still runs goes before the process does.
+    handle.abandon();
+    handle.ended().await;
+    result
+}
+
+struct Link<'l> {
+    endpoint: &'l str,
+    news: mpsc::UnboundedReceiver<Vec<FromExecutor>>,
+    orders: mpsc::UnboundedSender<Vec<ToExecutor>>,
+    handle: &'l mut Handle,
+}
+
+impl Link<'_> {
+    async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ExecutorError> {
+        let Link { endpoint, news, orders, handle } = self;
+        let lost = |status: Status| lost(endpoint, &status);
+        let mut shutdown = pin!(shutdown);
+        let channel = tokio::select! {
+            channel = connect(endpoint) => channel?,
+            () = &mut shutdown => return Ok(()),
+        };
+        let mut incoming = attach(channel, &handle.info, news).await.map_err(lost)?;
+        let mut draining = false;
+        let mut templates = TemplateReceiver::default();
+        loop {
+            tokio::select! {
+                batch = incoming.next() => {
+                    let batch = batch.unwrap_or_else(|| Err(Status::unavailable("it hung up")));
+                    let decoded = batch.and_then(|batch| decode(batch, &mut templates));
+                    // The loop has ended when nobody takes orders: that is noticed below.
+                    let _ = orders.send(decoded.map_err(lost)?);
+                }
+                end = handle.wait() => return farewell(end, endpoint),
+                () = &mut shutdown, if !draining => {
+                    draining = true;
+                    handle.drain();
+                }
             }
         }
     }
+}
+
+/// Joins the cluster.
+async fn attach(
+    channel: Channel,
+    info: &ExecutorInfo,
+    news: mpsc::UnboundedReceiver<Vec<FromExecutor>>,
+) -> Result<Streaming<v1::ToExecutorBatch>, Status> {
+    let join = v1::FromExecutorBatch { join: Some(info.into()), messages: Vec::new() };
+    let news = UnboundedReceiverStream::new(news);
+    let outgoing = tokio_stream::once(join).chain(Batches { news, pending: VecDeque::new() });
+    let mut client = ExecutorLinkClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let mut incoming = client.attach(outgoing).await?.into_inner();
+    welcome(&mut incoming).await?;
+    Ok(incoming)
 }
 
 fn farewell(end: Option<End>, endpoint: &str) -> Result<(), ExecutorError> {

@@ -129,7 +129,9 @@ impl Handle {
 
     /// Waits until it has ended: because the scheduler said so or is gone.
     pub async fn ended(&mut self) {
-        let _ = self.wait().await;
+        if !self.loop_task.is_finished() {
+            let _ = self.wait().await;
+        }
     }
 
     pub(crate) async fn wait(&mut self) -> Option<End> {

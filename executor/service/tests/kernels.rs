@@ -3,9 +3,7 @@
 mod common;
 
 use common::*;
-use drawloom_model::{
-    Attributes, FailureKind, FromExecutor, Outcome, TaskKey, ToExecutor,
-};
+use drawloom_model::{Attributes, FailureKind, FromExecutor, Outcome, TaskKey, ToExecutor};
 
 #[tokio::test]
 async fn chains_of_no_ops_take_one_batch() {

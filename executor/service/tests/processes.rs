@@ -131,9 +131,7 @@ async fn outputs_are_bounded() {
 /// Whether a process with this in its command line is alive; zombies have none.
 fn is_alive(marker: &str) -> bool {
     let entries = std::fs::read_dir("/proc").expect("/proc");
-    let lines = entries.filter_map(|entry| {
-        std::fs::read(entry.ok()?.path().join("cmdline")).ok()
-    });
+    let lines = entries.filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok());
     let marker = marker.as_bytes();
     lines.into_iter().any(|line| line.split(|byte| *byte == 0).any(|word| word == marker))
 }
@@ -185,7 +183,9 @@ async fn cancelling_kills_what_runs_and_forgets_what_waits() {
     assert_eq!((end.attempt, end.outcome), (attempt_0, Outcome::Cancelled));
     wait_until("the end of the grandchild", || !is_alive("9119.02")).await;
     assert_eq!(loom.result(process(3, script("true", vec![]))).await, Ok(Vec::new()));
-    assert!(!loom.said.iter().any(|m| matches!(m, FromExecutor::Ended(e) if e.attempt == attempt(1))));
+    assert!(
+        !loom.said.iter().any(|m| matches!(m, FromExecutor::Ended(e) if e.attempt == attempt(1)))
+    );
 }
 
 #[tokio::test]

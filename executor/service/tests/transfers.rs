@@ -67,7 +67,7 @@ async fn streams_to_an_executor_are_kept() {
     let mut client =
         ObjectStoreClient::connect(maker.handle.info.address.clone()).await.expect("a server");
     let value = Value::blob(vec![9; 3 << 20]);
-    let chunks = drawloom_proto::split_object(Some(object(6).into()), value.clone());
+    let chunks = drawloom_proto::split_object(Some(object(6)), value.clone());
     let chunks = chunks.collect::<Vec<_>>();
     let reply = client.store(tokio_stream::iter(chunks.clone())).await.expect("kept");
     assert_eq!(reply.into_inner().size_bytes, 3 << 20);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use drawloom_executor::{Config, Handle, start};
 use drawloom_model::{
-    AssignedInput, Assignment, Attribute, AttemptEnd, AttemptId, Attributes, Failure, FromExecutor,
+    AssignedInput, Assignment, AttemptEnd, AttemptId, Attribute, Attributes, Failure, FromExecutor,
     InputSource, JobKey, KernelCall, ObjectKey, ObjectReport, Outcome, ProcessOutput, ProcessSpec,
     ResourceRequest, Run, TaskKey, Template, TemplateKey, ToExecutor, Value, Variant,
 };
