@@ -1,6 +1,7 @@
 //! Objects between executors: serving them and fetching them.
 
 use std::collections::HashMap;
+use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
@@ -13,7 +14,9 @@ use drawloom_executor_core::Event;
 use drawloom_model::{INLINE_LIMIT_BYTES, ObjectKey, Value};
 use drawloom_proto::v1::object_store_client::ObjectStoreClient;
 use drawloom_proto::v1::object_store_server::{ObjectStore, ObjectStoreServer};
-use drawloom_proto::{Description, MAX_MESSAGE_BYTES, Rejection, Tally, split_object, v1};
+use drawloom_proto::{
+    CHUNK_BYTES, Description, MAX_MESSAGE_BYTES, Rejection, Tally, split_object, v1,
+};
 use smallvec::SmallVec;
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -55,6 +58,10 @@ impl Server {
             Listen::Nowhere => return Ok(None),
             Listen::Tcp(address) => {
                 let wrong = |source| ExecutorError::Listen { address: address.to_string(), source };
+                if !address.ip().is_loopback() {
+                    let refusal = crate::ParseListenError::NotLoopback(address.ip());
+                    return Err(wrong(io::Error::new(io::ErrorKind::InvalidInput, refusal)));
+                }
                 let incoming = TcpIncoming::bind(*address).map_err(wrong)?.with_nodelay(Some(true));
                 let local = incoming.local_addr().map_err(wrong)?;
                 let task = tokio::spawn(log_end(router.serve_with_incoming(incoming)));
@@ -118,11 +125,14 @@ impl ObjectStore for Served {
             Rejection::new(Code::NotFound, format!("object {key:?} is not on this executor"))
         })?;
         metrics::counter!("executor_sent_bytes_total").increment(value.data.len() as u64);
-        // Summed up where it does not hold up other connections of this thread.
+        if value.data.len() <= CHUNK_BYTES {
+            return Ok(Response::new(stream(split_object(None, value))));
+        }
+        // The checksum is computed where it does not hold up other connections of this thread.
         let chunks = tokio::task::spawn_blocking(move || split_object(None, value))
             .await
             .map_err(|error| Rejection::new(Code::Internal, error.to_string()))?;
-        Ok(Response::new(Box::pin(tokio_stream::iter(chunks.map(Ok)))))
+        Ok(Response::new(stream(chunks)))
     }
 
     async fn store(
@@ -138,6 +148,10 @@ impl ObjectStore for Served {
         self.objects.insert(key, value);
         Ok(Response::new(v1::StoreReply { size_bytes }))
     }
+}
+
+fn stream(chunks: impl Iterator<Item = v1::ObjectChunk> + Send + 'static) -> Chunks {
+    Box::pin(tokio_stream::iter(chunks.map(Ok)))
 }
 
 /// Receives an object straight into the place where it will stay.

@@ -91,6 +91,16 @@ async fn a_port_in_use_is_told() {
 }
 
 #[tokio::test]
+async fn only_loopback_is_listened_at() {
+    let listen = Listen::Tcp(([0, 0, 0, 0], 0).into());
+    let (outbox, _news) = tokio::sync::mpsc::unbounded_channel();
+    let (_orders, inbox) = tokio::sync::mpsc::unbounded_channel();
+    let error = drawloom_executor::start(Config { listen, ..config() }, outbox, inbox).await;
+    let message = error.expect_err("reachable from outside").to_string();
+    assert!(message.contains("is not a loopback address"), "{message}");
+}
+
+#[tokio::test]
 async fn draining_ends_when_the_scheduler_says_so() {
     let mut loom = Loom::new(config()).await;
     loom.handle.drain();
