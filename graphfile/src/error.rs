@@ -110,7 +110,7 @@ impl Fault {
     }
 
     /// The error to show, with the line looked up in the file's tree where it is not known yet.
-    pub fn in_file(self: Box<Self>, path: &Path, root: &Node) -> LoadError {
+    pub fn in_file(self, path: &Path, root: &Node) -> LoadError {
         let line = self.line.unwrap_or_else(|| root.line_of(self.steps.iter().rev()));
         LoadError::Invalid {
             path: path.to_owned(),
@@ -133,3 +133,9 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+impl From<Box<Fault>> for starlark::Error {
+    fn from(fault: Box<Fault>) -> Self {
+        starlark::Error::new_other(*fault)
+    }
+}

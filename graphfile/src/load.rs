@@ -32,7 +32,7 @@ impl Default for LoadOptions {
     fn default() -> Self {
         LoadOptions {
             parameters: BTreeMap::new(),
-            max_steps: 50_000_000,
+            max_steps: 20_000_000,
             max_heap_bytes: 1 << 30,
             allow_outside: false,
             print: |line| eprintln!("{line}"),

@@ -35,18 +35,24 @@ fn nearest<'a>(wanted: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
-/// How many letters must be inserted, deleted or replaced to make `b` of `a` (Levenshtein).
+/// How many letters must be inserted, deleted, replaced or swapped with their neighbour to make
+/// `b` of `a` (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    for i in 1..=a.len() {
+        let mut next = vec![i];
+        for j in 1..=b.len() {
+            let replaced = row[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            next.push(best);
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[b.len()]
 }
@@ -59,6 +65,7 @@ mod tests {
     fn the_nearest_name_or_the_list_is_offered() {
         let known = ["kernel", "inputs", "after"];
         assert_eq!(advice("kernl", known, "known"), "; did you mean \"kernel\"?");
+        assert_eq!(advice("afetr", known, "known"), "; did you mean \"after\"?");
         assert_eq!(advice("zzz", known, "known"), "; known: kernel, inputs, after");
         assert_eq!(advice("zzz", [], "known"), "; known: none");
     }

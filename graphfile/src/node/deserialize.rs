@@ -77,6 +77,20 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor.visit_newtype_struct(self)
     }
 
+    /// By name only: serde would also take a list for the fields in their order.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        if !matches!(self.kind, Kind::Map(_)) {
+            let fault = Fault::new("must be a table of fields");
+            return Err(Refusal(fault.on_line(self.line)));
+        }
+        self.deserialize_any(visitor)
+    }
+
     /// Only enums without payload occur in graph files: their names as text.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
@@ -95,7 +109,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -1,14 +1,15 @@
 //! Plain graph files: their structs, their schema, and how names become references.
 
 mod file;
+mod forms;
 mod label;
 mod quantity;
 mod resolve;
 
 pub use file::schema;
 pub(crate) use file::{
-    AttributeValue, JobEntry, Nested, OutputEntry, ProcessEntry, RequestEntry, RetryEntry,
-    TaskEntry, VariantEntry, dtype,
+    JobEntry, ProcessEntry, RequestEntry, RetryEntry, TaskEntry, VariantEntry, dtype,
 };
+pub(crate) use forms::{AttributeValue, Nested, OutputEntry};
 pub(crate) use quantity::TimeSpan;
 pub(crate) use resolve::read_plain;

@@ -11,19 +11,15 @@ use starlark::values::float::UnpackFloat;
 use starlark::values::none::{NoneOr, NoneType};
 use starlark::values::{Heap, Value};
 
-use super::handle::{Handle, outputs};
+use super::call::TaskCall;
+use super::handle::Handle;
 use super::parameters::Parameter;
 use super::session::{Session, place};
 use super::values::node;
 use crate::constant::tensor;
 use crate::error::{Checked, Fault};
-use crate::load::Place;
 use crate::node::{Entry, Kind, Node};
-use crate::plain::{JobEntry, Nested, TaskEntry, dtype};
-
-fn other(fault: Box<Fault>) -> starlark::Error {
-    starlark::Error::new_other(*fault)
-}
+use crate::plain::{JobEntry, Nested, dtype};
 
 /// Data, parameters, outputs and the job.
 #[starlark_module]
@@ -34,7 +30,7 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Handle> {
         let object = Session::of(eval).and_then(|s| s.builder.borrow_mut().add_file(path));
-        object.map(Handle::Object).map_err(other)
+        object.map(Handle::Object).map_err(Into::into)
     }
 
     /// Text as a blob.
@@ -42,7 +38,7 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
         #[starlark(require = pos)] text: &str,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Handle> {
-        add_literal(ObjectValue::blob(text.as_bytes().to_vec()), eval).map_err(other)
+        add_literal(ObjectValue::blob(text.as_bytes().to_vec()), eval).map_err(Into::into)
     }
 
     /// A number or nested lists of numbers as a tensor.
@@ -53,7 +49,7 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Handle> {
         let value = constant_value(value, dtype.into_option(), shape.into_option());
-        value.and_then(|value| add_literal(value, eval)).map_err(other)
+        value.and_then(|value| add_literal(value, eval)).map_err(Into::into)
     }
 
     /// Keeps an object after the job, by a name.
@@ -62,11 +58,11 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
         #[starlark(require = pos)] object: Value<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        let add = || {
+        let add = || -> Checked<()> {
             let object = Handle::object(object)?;
             Session::of(eval)?.builder.borrow_mut().add_output(name, object)
         };
-        add().map(|()| NoneType).map_err(other)
+        add().map(|()| NoneType).map_err(Into::into)
     }
 
     /// A parameter: what was given for it, as the type of the default, or the default.
@@ -75,7 +71,7 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
         #[starlark(require = pos)] default: Value<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        parameter(name, default, eval).map_err(other)
+        parameter(name, default, eval).map_err(Into::into)
     }
 
     /// The job's name and options.
@@ -89,7 +85,7 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
         let mut name = None;
         let mut entries = Vec::new();
         for (key, value) in &named {
-            let value = node(*value, line).map_err(|fault| other(fault.under(key.as_str())))?;
+            let value = node(*value, line).map_err(|fault| fault.under(key.as_str()))?;
             match (key.as_str(), value.kind) {
                 ("name", Kind::Text(text)) => name = Some(text),
                 (key, kind) => {
@@ -98,7 +94,7 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
                 }
             }
         }
-        set_job(name, &Node::new(line, Kind::Map(entries)), eval).map_err(other)?;
+        set_job(name, &Node::new(line, Kind::Map(entries)), eval)?;
         Ok(NoneType)
     }
 }
@@ -130,7 +126,7 @@ pub(super) fn tasks(builder: &mut GlobalsBuilder) {
                     Err(fault) => Err(fault),
                 },
             };
-            added.map_err(|fault| other(fault.under(name)))?;
+            added.map_err(|fault| fault.under(name))?;
         }
         let entries = entries.into_iter().map(|(name, kind)| call.entry(name, kind)).collect();
         call.set("process", Kind::Map(entries));
@@ -247,126 +243,4 @@ fn set_job(name: Option<String>, options: &Node, eval: &Evaluator<'_, '_, '_>) -
         builder.graph.name = name;
     }
     Ok(())
-}
-
-/// A task in the making: its entry as in a plain file, field by field.
-pub(super) struct TaskCall {
-    place: Place,
-    fields: Vec<Entry>,
-    attributes: Vec<Entry>,
-    /// Resources that are given as arguments of their own.
-    resources: Vec<Entry>,
-    after: Vec<u32>,
-}
-
-impl TaskCall {
-    /// The arguments that every task takes.
-    pub const OPTIONS: [&str; 16] = [
-        "name",
-        "after",
-        "cpu",
-        "memory",
-        "gpu",
-        "custom",
-        "request",
-        "variants",
-        "labels",
-        "tolerations",
-        "priority",
-        "retry",
-        "timeout",
-        "deadline",
-        "expected_time",
-        "attributes",
-    ];
-
-    pub fn new(eval: &Evaluator<'_, '_, '_>) -> Self {
-        TaskCall {
-            place: place(eval),
-            fields: Vec::new(),
-            attributes: Vec::new(),
-            resources: Vec::new(),
-            after: Vec::new(),
-        }
-    }
-
-    pub fn line(&self) -> u32 {
-        self.place.line
-    }
-
-    pub fn entry(&self, name: &str, kind: Kind) -> Entry {
-        let line = self.line();
-        Entry { key: name.to_owned(), line, value: Node::new(line, kind) }
-    }
-
-    pub fn set(&mut self, name: &str, kind: Kind) {
-        self.fields.push(self.entry(name, kind));
-    }
-
-    /// Adds an attribute of the kernel; `None` leaves it out.
-    pub fn add_attribute(&mut self, name: &str, value: Value<'_>) -> Checked<()> {
-        if value.is_none() {
-            return Ok(());
-        }
-        let value = node(value, self.line()).map_err(|fault| fault.under(name))?;
-        self.attributes.push(self.entry(name, value.kind));
-        Ok(())
-    }
-
-    /// Adds an option; tells whether there is one of that name.
-    pub fn add_option(&mut self, name: &str, value: Value<'_>) -> Checked<bool> {
-        match name {
-            "after" => {
-                let added = Handle::tasks(value, &mut self.after);
-                added.map_err(|fault| fault.under(name))?;
-            }
-            _ if !Self::OPTIONS.contains(&name) => return Ok(false),
-            _ if value.is_none() => {}
-            _ => {
-                let value = node(value, self.line()).map_err(|fault| fault.under(name))?;
-                let entry = self.entry(name, value.kind);
-                match name {
-                    "cpu" | "memory" | "gpu" | "custom" => self.resources.push(entry),
-                    _ => self.fields.push(entry),
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Adds the task and gives its outputs. `objects` are those that a process names.
-    pub fn finish<'v>(
-        mut self,
-        inputs: Vec<Input>,
-        objects: &BTreeMap<String, Input>,
-        eval: &Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        let fields = [
-            ("attributes", std::mem::take(&mut self.attributes)),
-            ("request", std::mem::take(&mut self.resources)),
-        ];
-        for (name, entries) in fields {
-            if entries.is_empty() {
-                continue;
-            }
-            if self.fields.iter().any(|entry| entry.key == name) {
-                let message = format!("give `{name}` or its parts as arguments, not both");
-                return Err(other(Fault::new(message)));
-            }
-            self.set(name, Kind::Map(entries));
-        }
-        let entry = Node::new(self.line(), Kind::Map(self.fields));
-        let add = || {
-            let entry: TaskEntry = entry.read()?;
-            let mut builder = Session::of(eval)?.builder.borrow_mut();
-            let resolve = |name: &str| {
-                objects.get(name).copied().ok_or_else(|| Fault::new("must be an object"))
-            };
-            let task = builder.add_task(&entry, inputs, self.after, &resolve, self.place)?;
-            let template = builder.graph.tasks[task as usize].template;
-            Ok((task, builder.graph.templates[template as usize].outputs))
-        };
-        let (task, count) = add().map_err(other)?;
-        Ok(outputs(task, count, eval.heap()))
-    }
 }

@@ -11,7 +11,7 @@ use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_simple_value;
 use starlark::values::{Heap, NoSerialize, StarlarkValue, Value, starlark_value};
 
-use super::functions::TaskCall;
+use super::call::TaskCall;
 use super::handle::Handle;
 use crate::error::{Checked, Fault};
 use crate::node::Kind;
@@ -51,27 +51,22 @@ impl<'v> StarlarkValue<'v> for Kernel {
         let named = arguments.names_map()?;
         let mut call = TaskCall::new(evaluator);
         let mut inputs = Inputs::new(self.0);
-        let filled = inputs.add_positions(&positions);
-        filled.map_err(|fault| starlark::Error::new_other(*fault))?;
+        inputs.add_positions(&positions)?;
         for (name, value) in &named {
             let name = name.as_str();
             let added = match self.0.attributes.iter().any(|spec| spec.name == name) {
                 true => call.add_attribute(name, *value),
-                false if inputs.add_named(name, *value).map_err(other)? => Ok(()),
-                false if call.add_option(name, *value).map_err(other)? => Ok(()),
+                false if inputs.add_named(name, *value)? => Ok(()),
+                false if call.add_option(name, *value)? => Ok(()),
                 false => Err(self.unknown(name)),
             };
-            added.map_err(other)?;
+            added?;
         }
         let kernel = Kind::Text(self.0.name.to_owned());
         call.set("kernel", kernel);
-        let inputs = inputs.finish().map_err(other)?;
+        let inputs = inputs.finish()?;
         call.finish(inputs, &BTreeMap::new(), evaluator)
     }
-}
-
-fn other(fault: Box<Fault>) -> starlark::Error {
-    starlark::Error::new_other(*fault)
 }
 
 impl Kernel {

@@ -4,6 +4,7 @@
 //! so the same program and parameters make the same graph. The language is Starlark with
 //! f-strings and statements at top level; `k` holds every kernel of the catalogue.
 
+mod call;
 mod functions;
 mod handle;
 mod kernels;
@@ -11,14 +12,15 @@ mod parameters;
 mod session;
 mod values;
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
+use starlark::codemap::{FileSpan, FileSpanRef};
 use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension, Module};
-use starlark::eval::Evaluator;
+use starlark::eval::{BeforeStmtFunc, Evaluator};
 use starlark::syntax::{AstModule, Dialect};
 
 use crate::build::Builder;
-use crate::data::directory_of;
 use crate::error::{Fault, LoadError};
 use crate::load::LoadOptions;
 use kernels::Kernels;
@@ -34,7 +36,7 @@ pub(crate) fn run_program(
     builder: Builder,
     options: &LoadOptions,
 ) -> Result<Builder, LoadError> {
-    let session = Session::new(directory_of(path), builder, options);
+    let session = Session::new(path, builder, options);
     let evaluated = Module::with_temp_heap(|module| evaluate(&module, path, text, &session));
     evaluated?;
     session.refuse_unknown_parameters(path)?;
@@ -61,7 +63,13 @@ fn evaluate<'v>(
     let name = path.to_string_lossy();
     let ast =
         AstModule::parse(&name, text, &Dialect::Extended).map_err(|error| located(error, path))?;
+    // Where a program is when it exceeds a limit is told by no error.
+    let last = RefCell::new(None);
+    let record = |span: FileSpanRef<'_>, _: bool, _: &mut Evaluator<'_, '_, '_>| {
+        *last.borrow_mut() = Some(span.to_file_span());
+    };
     let mut evaluator = Evaluator::new(module);
+    evaluator.before_stmt_for_dap(BeforeStmtFunc::Fn(&record));
     evaluator.extra = Some(session);
     evaluator.set_loader(session);
     evaluator.set_print_handler(session);
@@ -75,20 +83,19 @@ fn evaluate<'v>(
     let result = evaluator.eval_module(ast, &globals());
     session.spend(evaluator.get_total_tick_count());
     result.map(|_| ()).map_err(|error| {
+        let used =
+            evaluator.heap().peak_allocated_bytes() + evaluator.frozen_heap().allocated_bytes();
         let message = if evaluator.get_total_tick_count() > limits.steps {
             let steps = session.max_steps();
             format!("the program takes more than {steps} steps; does a loop never end?")
-        } else if evaluator.heap().peak_allocated_bytes() > limits.heap_bytes {
+        } else if used > limits.heap_bytes {
             format!("the program's values take more than {} bytes", limits.heap_bytes)
         } else {
             return located(error, path);
         };
-        match located(error, path) {
-            LoadError::Invalid { path, line, field, .. } => {
-                LoadError::Invalid { path, line, field, message }
-            }
-            other => other,
-        }
+        let at = last.borrow().as_ref().map(position);
+        let (path, line) = at.map_or((path.to_owned(), None), |(path, line)| (path, Some(line)));
+        LoadError::Invalid { path, line, field: String::new(), message }
     })
 }
 
@@ -110,11 +117,8 @@ fn globals() -> Globals {
 
 /// The error with its file and line, and the field where one of a task's options is at fault.
 fn located(error: starlark::Error, path: &Path) -> LoadError {
-    let span = error.span().map(|span| (span.filename().into(), span.resolve_span().begin.line));
-    let (path, line) = match span {
-        Some((path, line)) => (path, Some(line as u32 + 1)),
-        None => (path.to_owned(), None),
-    };
+    let at = error.span().map(position);
+    let (path, line) = at.map_or((path.to_owned(), None), |(path, line)| (path, Some(line)));
     let text = error.without_diagnostic().to_string();
     let source = match error.into_kind() {
         starlark::ErrorKind::Native(source) | starlark::ErrorKind::Other(source) => source,
@@ -130,4 +134,9 @@ fn located(error: starlark::Error, path: &Path) -> LoadError {
             LoadError::Invalid { path, line, field, message }
         }
     }
+}
+
+/// The file and the line, from 1, at which a span begins.
+fn position(span: &FileSpan) -> (PathBuf, u32) {
+    (span.filename().into(), span.resolve_span().begin.line as u32 + 1)
 }

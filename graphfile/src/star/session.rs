@@ -23,12 +23,18 @@ pub(super) struct Session {
     pub parameters: RefCell<Parameters>,
     root: PathBuf,
     loaded: RefCell<BTreeMap<PathBuf, FrozenModule>>,
-    /// The files being loaded, the innermost last.
-    loading: RefCell<Vec<PathBuf>>,
+    /// The files being run, the innermost last.
+    loading: RefCell<Vec<Loading>>,
     max_steps: u64,
     steps_left: Cell<u64>,
     max_heap_bytes: usize,
     print: fn(&str),
+}
+
+/// A file being run: its path as the system knows it, and as people do.
+struct Loading {
+    real: PathBuf,
+    shown: PathBuf,
 }
 
 /// What one file may use.
@@ -38,13 +44,15 @@ pub(super) struct Allowance {
 }
 
 impl Session {
-    pub fn new(root: PathBuf, builder: Builder, options: &LoadOptions) -> Self {
+    /// A session for the program at `path`.
+    pub fn new(path: &Path, builder: Builder, options: &LoadOptions) -> Self {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Session {
             builder: RefCell::new(builder),
             parameters: RefCell::new(Parameters::new(options.parameters.clone())),
-            root,
+            root: directory_of(path),
             loaded: RefCell::default(),
-            loading: RefCell::default(),
+            loading: RefCell::new(vec![Loading { real, shown: path.to_owned() }]),
             max_steps: options.max_steps,
             steps_left: Cell::new(options.max_steps),
             max_heap_bytes: options.max_heap_bytes,
@@ -83,24 +91,22 @@ impl Session {
         })
     }
 
-    fn load_file(
-        &self,
-        name: &str,
-    ) -> Result<FrozenModule, Box<dyn std::error::Error + Send + Sync>> {
-        let base =
-            self.loading.borrow().last().map_or(self.root.clone(), |path| directory_of(path));
+    /// Runs the file `name`, told from the file that loads it, unless it ran before.
+    fn load_file(&self, name: &str) -> Result<FrozenModule, LoadFault> {
+        let base = self.loading.borrow().last().map(|file| directory_of(&file.shown));
+        let base = base.unwrap_or_else(|| self.root.clone());
         let relative = base.strip_prefix(&self.root).unwrap_or(&base).join(name);
         let source = Source { directory: self.root.clone(), allow_outside: false };
-        source.locate(&relative.to_string_lossy())?;
+        let real = source.locate(&relative.to_string_lossy())?;
         let path = self.root.join(relative);
-        if let Some(module) = self.loaded.borrow().get(&path) {
+        if let Some(module) = self.loaded.borrow().get(&real) {
             return Ok(module.clone());
         }
-        if self.loading.borrow().contains(&path) {
+        if self.loading.borrow().iter().any(|file| file.real == real) {
             return Err(Fault::new(format!("{name:?} loads itself, perhaps through others")).into());
         }
         let text = read_text(&path)?;
-        self.loading.borrow_mut().push(path.clone());
+        self.loading.borrow_mut().push(Loading { real: real.clone(), shown: path.clone() });
         let module = Module::with_temp_heap(|module| {
             evaluate(&module, &path, text, self)?;
             module.freeze().map_err(|error| LoadError::Invalid {
@@ -112,10 +118,13 @@ impl Session {
         });
         self.loading.borrow_mut().pop();
         let module = module?;
-        self.loaded.borrow_mut().insert(path, module.clone());
+        self.loaded.borrow_mut().insert(real, module.clone());
         Ok(module)
     }
 }
+
+/// A [`Fault`] of the `load` itself, or a [`LoadError`] of the file loaded.
+type LoadFault = Box<dyn std::error::Error + Send + Sync>;
 
 impl FileLoader for Session {
     fn load(&self, path: &str) -> starlark::Result<FrozenModule> {
