@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use drawloom_client::{Client, JobHandle};
+use drawloom_model::JobId;
 use tokio::time::{MissedTickBehavior, interval_at};
 
 use crate::interrupt::Interrupts;
@@ -49,17 +50,21 @@ async fn watch(
                 None => return Ok(Followed::ToTheEnd),
             },
             _ = ticks.tick() => progress.show(tally),
-            () = interrupts.next(), if cancelling => return Ok(Followed::Abandoned),
-            () = interrupts.next(), if !cancelling => {
+            () = interrupts.next() => {
+                if cancelling {
+                    return Ok(Followed::Abandoned);
+                }
                 cancelling = true;
                 eprintln!("cancelling {}; press Ctrl-C again to leave at once", job.id());
-                let (client, id) = (client.clone(), job.id());
-                tokio::spawn(async move {
-                    if let Err(error) = client.cancel(id).await {
-                        eprintln!("drawloom: {id} cannot be cancelled: {error}");
-                    }
-                });
+                // The job's events are read meanwhile: its end is among them.
+                tokio::spawn(cancel(client.clone(), job.id()));
             }
         }
+    }
+}
+
+async fn cancel(client: Client, job: JobId) {
+    if let Err(error) = client.cancel(job).await {
+        eprintln!("drawloom: {job} cannot be cancelled: {error}");
     }
 }

@@ -5,8 +5,10 @@ use drawloom_client::{
     Error, GraphBuilder, JobEvent, JobState, ObjectRef, PageRequest, TaskRef, TaskState, attributes,
 };
 use drawloom_cluster::{Config, Embedded};
-use drawloom_model::{Attributes, OnFailure, ProcessSpec, ResourceRequest, Run, Template, Variant};
-use drawloom_model::{ProcessOutput, Value};
+use drawloom_model::{
+    Attributes, OnFailure, ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest, Run,
+    Template, Value, Variant,
+};
 
 async fn start() -> Embedded {
     let executor = drawloom_executor::Config {
@@ -71,17 +73,21 @@ async fn many_tasks_run_and_events_are_numbered_without_gaps() {
 }
 
 #[tokio::test]
-async fn large_literals_are_put_and_come_back() {
+async fn large_literals_are_put_and_large_outputs_come_back() {
     let cluster = start().await;
     let bytes = Bytes::from(vec![7; 1 << 20]);
     let mut graph = GraphBuilder::new("large");
     let literal = graph.literal("data", Value::blob(bytes.clone()));
-    graph.output("data", literal);
-    graph.task("noop", Attributes::new()).input(literal).add();
+    let mut cat = process(&["cat"], vec![ProcessOutput::Stdout]);
+    if let Run::Process(process) = &mut cat.variants[0].run {
+        process.inputs = vec![ProcessInput::Stdin];
+    }
+    let copy = graph.task_from(cat).input(literal).add();
+    graph.output("copy", copy.output(0));
     let job = cluster.client().submit(graph.build()).await.expect("admitted");
     let id = job.id();
     assert_eq!(job.wait().await.expect("ended").state, JobState::Succeeded);
-    let output = ObjectRef::Output { job: id, name: "data".into() };
+    let output = ObjectRef::Output { job: id, name: "copy".into() };
     assert_eq!(cluster.client().get(output).await.expect("kept").data, bytes);
     cluster.stop().await;
 }

@@ -10,8 +10,12 @@ fn up_runs_a_cluster_until_it_is_stopped() {
     let endpoint = up.endpoint().to_owned();
     let report = say(&["--endpoint", &endpoint, "--json", "run", &example("hello.toml")]).last();
     assert_eq!(report["state"], "succeeded");
-    let names: Vec<&str> =
-        report["devices"].as_array().expect("devices").iter().filter_map(|d| d["executor"].as_str()).collect();
+    let names: Vec<&str> = report["devices"]
+        .as_array()
+        .expect("devices")
+        .iter()
+        .filter_map(|d| d["executor"].as_str())
+        .collect();
     assert_eq!(names, ["up-0", "up-1"]);
     assert_eq!(up.stop(), Some(0));
     let gone = say(&["--endpoint", &endpoint, "status"]);
@@ -74,7 +78,12 @@ fn only_loopback_is_listened_on() {
 #[test]
 fn metrics_are_served() {
     let scheduler = Server::start(&[
-        "--json", "scheduler", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
+        "--json",
+        "scheduler",
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics",
+        "127.0.0.1:0",
     ]);
     let page = scheduler.announced["metrics"].as_str().expect("an address");
     let address = page.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));

@@ -5,9 +5,7 @@ use crate::harness::{Cluster, GraphFile, eventually};
 /// Processes that are still there when something happens, and end soon after.
 fn sleepers(count: usize, seconds: f64) -> GraphFile {
     let tasks: Vec<String> = (0..count)
-        .map(|index| {
-            format!("  - {{name: s{index}, process: {{argv: [sleep, \"{seconds}\"]}}}}")
-        })
+        .map(|index| format!("  - {{name: s{index}, process: {{argv: [sleep, \"{seconds}\"]}}}}"))
         .collect();
     GraphFile::new("sleepers.yaml", &format!("tasks:\n{}\n", tasks.join("\n")))
 }

@@ -111,7 +111,8 @@ fn an_interrupted_run_cancels_its_job() {
     let file = GraphFile::new("sleep.toml", SLEEPERS);
     let cluster = Cluster::start(1);
     let endpoint = cluster.scheduler.endpoint();
-    let mut run = crate::harness::Server::start_silent(&["--endpoint", endpoint, "run", file.path()]);
+    let mut run =
+        crate::harness::Server::start_silent(&["--endpoint", endpoint, "run", file.path()]);
     eventually("the process runs", || {
         cluster.nodes()[0]["running"].as_u64().is_some_and(|running| running > 0)
     });
