@@ -8,14 +8,20 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// How long a process may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the log of an ended process is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A `drawloom` process of ours.
 pub struct Process {
     name: String,
     child: Child,
+    /// Passes its log on; gone once that has ended.
+    log: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -36,10 +42,8 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        if let Some(log) = child.stderr.take() {
-            tokio::spawn(forward(name.to_owned(), log));
-        }
-        Ok(Process { name: name.to_owned(), child })
+        let log = child.stderr.take().map(|log| tokio::spawn(forward(name.to_owned(), log)));
+        Ok(Process { name: name.to_owned(), child, log })
     }
 
     /// What it is called.
@@ -53,9 +57,15 @@ impl Process {
         BufReader::new(out).lines().next_line().await
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, and its last words are told.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
+        let status = self.child.wait().await?;
+        if let Some(log) = &mut self.log {
+            // A process that it left behind may hold the log open.
+            let _ = tokio::time::timeout(LAST_WORDS, log).await;
+            self.log = None;
+        }
+        Ok(status)
     }
 
     /// Asks it to end, and kills it if it does not.

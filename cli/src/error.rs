@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use drawloom_client::{Code, Error};
 use drawloom_graphfile::LoadError;
+use drawloom_scheduler::{ListenError, ServiceError};
 
 /// The job did not succeed.
 pub const JOB_FAILED: u8 = 1;
@@ -42,6 +43,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<BadInput>() || cause.is::<LoadError>() {
             return BAD_INPUT;
+        }
+        if let Some(ServiceError::Listen(error)) = cause.downcast_ref() {
+            let wrong = matches!(error, ListenError::NotLoopback { .. });
+            return if wrong { BAD_INPUT } else { TROUBLE };
         }
         if let Some(error) = cause.downcast_ref::<Error>() {
             return client_code(error);

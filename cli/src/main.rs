@@ -14,6 +14,7 @@ mod logging;
 mod output;
 mod progress;
 mod quantity;
+mod runtime;
 mod source;
 mod text;
 mod value;
@@ -28,8 +29,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(&cli.global, cli.command.is_server());
     // One thread: the way from socket to answer has no hand-over in it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
+    let runtime = match runtime::build() {
         Ok(runtime) => runtime,
         Err(error) => return error::report(&error.into()),
     };

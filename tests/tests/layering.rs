@@ -19,7 +19,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["drawloom-executor-core", "drawloom-proto", "drawloom-kernels", "drawloom-signature"],
     ),
     ("drawloom-client", &["drawloom-proto", "drawloom-signature"]),
-    ("drawloom-cluster", &["drawloom-scheduler", "drawloom-executor", "drawloom-client"]),
+    (
+        "drawloom-cluster",
+        &["drawloom-scheduler", "drawloom-scheduler-core", "drawloom-executor", "drawloom-client"],
+    ),
     ("drawloom-bench", &["drawloom-client", "drawloom-cluster"]),
     (
         "drawloom-cli",

@@ -79,7 +79,7 @@ inputs = ["a"]
 #[test]
 fn duplicate_names_are_named() {
     let text = "tasks:\n  - {name: a, kernel: noop}\n  - {name: a, kernel: noop}\n";
-    check("dup.yaml", text, 2, &["dup.yaml:", "\"a\"", "twice"]);
+    check("dup.yaml", text, 2, &["dup.yaml:3", "\"a\" is taken by the task of line 2"]);
 }
 
 #[test]

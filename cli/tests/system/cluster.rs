@@ -70,7 +70,7 @@ fn only_loopback_is_listened_on() {
         ["up", "--listen", "0.0.0.0:0"],
     ] {
         let said = say(&arguments);
-        assert_ne!(said.code, Some(0));
+        assert_eq!(said.code, Some(2));
         assert!(said.err.contains("not a loopback address"), "{}", said.err);
     }
 }

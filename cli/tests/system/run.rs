@@ -33,7 +33,43 @@ fn processes_pass_objects_on() {
     let report = say(&["--json", "run", &example("wordcount.yaml")]).last();
     assert_eq!(report["outputs"]["status"], 0);
     let counts = report["outputs"]["counts"].as_str().expect("a text");
-    assert!(counts.starts_with("3 "), "{counts}");
+    assert!(counts.starts_with("4 the\n3 and\n3 warp\n"), "{counts}");
+}
+
+#[test]
+fn a_network_is_trained_on_real_data() {
+    let file = example("digits/digits.star");
+    let said =
+        say(&["--json", "run", &file, "-p", "epochs=1", "-p", "shards=2", "-p", "hidden=32"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let report = said.last();
+    let accuracy = report["outputs"]["accuracy"].as_f64().expect("a number");
+    // Guessing is right once in ten times.
+    assert!(accuracy > 0.5, "{report}");
+    assert!(report["tasks"]["total"].as_u64().is_some_and(|tasks| tasks > 100));
+}
+
+#[test]
+fn programs_refuse_parameters_that_they_do_not_have() {
+    let said = say(&["run", &example("digits/digits.star"), "-p", "epoch=1"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("epoch"), "{}", said.err);
+}
+
+#[test]
+fn benches_report_in_json() {
+    let said = say(&["--json", "bench", "chain", "idle_memory", "--runs", "1"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let records = said.json();
+    let of = |record: &serde_json::Value, key: &str| record[key].as_str().map(str::to_owned);
+    let names: Vec<_> = records.iter().map(|r| (of(r, "bench"), of(r, "mode"))).collect();
+    let name = |bench: &str, mode: &str| (Some(bench.to_owned()), Some(mode.to_owned()));
+    assert_eq!(
+        names,
+        [name("chain", "embedded"), name("chain", "remote"), name("idle_memory", "remote")]
+    );
+    assert!(records.iter().all(|r| r["value"].as_f64().is_some_and(|value| value > 0.0)));
+    assert!(records.iter().all(|r| r["runs"] == 1 && r["min"] == r["max"]));
 }
 
 #[test]
