@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 /// How long to look for work after the last was found.
 const ATTENTION: Duration = Duration::from_micros(200);
 /// Between two looks nothing but the look itself happened if they are no further apart.
-const LOOK: Duration = Duration::from_micros(5);
+const LOOK: Duration = Duration::from_micros(2);
 /// Giving way took this long: others have work for the processor.
-const BUSY: Duration = Duration::from_micros(100);
+const BUSY: Duration = Duration::from_millis(1);
 
 /// A runtime for one process.
 ///

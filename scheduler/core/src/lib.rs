@@ -10,6 +10,8 @@ mod cluster;
 mod config;
 mod estimate;
 mod event;
+#[cfg(test)]
+mod examples;
 mod ledger;
 mod load;
 pub mod policy;

@@ -334,7 +334,8 @@ impl World {
         };
         let Some(key) = self.scheduler.job_key(job) else { return };
         let count = self.scheduler.job(key).map_or(0, |job| job.tasks.total());
-        let tasks = (!choice.is_multiple_of(3) && count > 0).then(|| vec![(choice / 8) as u32 % count]);
+        let tasks =
+            (!choice.is_multiple_of(3) && count > 0).then(|| vec![(choice / 8) as u32 % count]);
         self.tell(Event::CancelRequested { request: RequestId(0), job, tasks });
     }
 

@@ -70,8 +70,30 @@ struct Driver {
 struct Outbox {
     orders: OrderSender,
     pending: Vec<ToExecutor>,
+    /// Whether something is pending that the executor waits for.
+    urgent: bool,
     /// Tells the executor's attachment, when dropped, that it was let go.
     _seat: watch::Sender<()>,
+}
+
+impl Outbox {
+    /// How many messages that nobody waits for may be held back.
+    const HELD_BACK: usize = 1024;
+
+    fn push(&mut self, message: ToExecutor) {
+        self.urgent |= !matches!(message, ToExecutor::ForgetTemplates { .. });
+        self.pending.push(message);
+    }
+
+    /// Sends what is pending if any of it is urgent: the rest goes with the next that is, so that
+    /// the end of a small job does not cost its executor a wake-up.
+    fn flush(&mut self) {
+        if self.urgent || self.pending.len() > Outbox::HELD_BACK {
+            self.urgent = false;
+            // An executor that is gone is told of by its attachment.
+            let _ = self.orders.send(std::mem::take(&mut self.pending));
+        }
+    }
 }
 
 impl Driver {
@@ -126,8 +148,10 @@ impl Driver {
             }
             Input::Attach { executor, info, orders, seat } => {
                 tracing::info!(%executor, name = info.name, address = info.address, "executor joined");
-                self.executors
-                    .insert(executor, Outbox { orders, pending: Vec::new(), _seat: seat });
+                self.executors.insert(
+                    executor,
+                    Outbox { orders, pending: Vec::new(), urgent: false, _seat: seat },
+                );
                 self.handle(now, Event::ExecutorJoined { executor, info });
             }
             Input::Said { executor, messages } => {
@@ -165,7 +189,7 @@ impl Driver {
                 }
                 Command::Send { executor, message } => {
                     if let Some(outbox) = self.executors.get_mut(&executor) {
-                        outbox.pending.push(message);
+                        outbox.push(message);
                     }
                 }
                 Command::Disconnect { executor } => {
@@ -180,9 +204,8 @@ impl Driver {
             }
         }
         self.commands = commands;
-        for outbox in self.executors.values_mut().filter(|outbox| !outbox.pending.is_empty()) {
-            // An executor that is gone is told of by its attachment.
-            let _ = outbox.orders.send(std::mem::take(&mut outbox.pending));
+        for outbox in self.executors.values_mut() {
+            outbox.flush();
         }
         self.shell.logs.wake();
         self.meter.round(placed, self.clock.now() - now);

@@ -199,14 +199,21 @@ impl Job {
         }
         for output in &graph.outputs {
             let Some(key) = resolve(self, output.object) else { continue };
-            if let Some(object) = self.object_mut(key, vault) {
-                object.pin();
-            }
+            self.keep(key, vault);
             self.outputs.push((output.name.clone(), key));
         }
         self.unended += graph.tasks.len() as u32;
         if self.sealed {
             self.drop_unused(first_literal, graph.literals.len(), effects);
+        }
+    }
+
+    /// Keeps an object as long as the job is kept, whoever else lets go of it.
+    fn keep(&mut self, key: ObjectKey, vault: &mut Vault) {
+        if key.job == self.key {
+            self.objects[key.index as usize].pin();
+        } else if let Some(object) = vault.object_mut(key.index) {
+            object.references += 1;
         }
     }
 
@@ -373,8 +380,14 @@ impl Job {
         }
     }
 
-    /// Every object that still has content, when the job is forgotten.
-    pub fn drop_objects(&self, effects: &mut Effects) {
+    /// Lets go of every object, when the job is forgotten.
+    pub fn drop_objects(&self, vault: &mut Vault, effects: &mut Effects) {
+        for (_, key) in self.outputs.iter().filter(|(_, key)| key.job != self.key) {
+            if let Some(object) = vault.object_mut(key.index) {
+                object.references -= 1;
+            }
+            vault.drop_if_unused(*key, effects);
+        }
         for (index, object) in self.objects.iter().enumerate() {
             if matches!(object.content, Content::Available(_)) {
                 effects.dropped.push(ObjectKey { job: self.key, index: index as u32 });

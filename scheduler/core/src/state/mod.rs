@@ -149,7 +149,7 @@ impl State {
         if let Some(token) = &job.token {
             self.by_token.remove(token);
         }
-        job.drop_objects(effects);
+        job.drop_objects(&mut self.vault, effects);
     }
 
     /// The key that the next job gets.
