@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
 /// How long to look for work after the last was found.
-const ATTENTION: Duration = Duration::from_micros(200);
+const LONGEST_LOOK: Duration = Duration::from_micros(200);
 /// Between two looks nothing but the look itself happened if they are no further apart.
 const LOOK: Duration = Duration::from_micros(2);
 /// Giving way took this long: others have work for the processor.
@@ -39,7 +39,7 @@ async fn stay_awake(woken: Arc<Notify>) {
     loop {
         woken.notified().await;
         let mut last_work = Instant::now();
-        while last_work.elapsed() < ATTENTION {
+        while last_work.elapsed() < LONGEST_LOOK {
             let before = Instant::now();
             std::thread::yield_now();
             let looking = Instant::now();

@@ -102,11 +102,12 @@ impl Session {
             Err(rejection) => self.reply(id, Reply::Rejected(rejection.into())).await,
             Ok(Admitted { job, tasks, existing, log, .. }) => {
                 let accepted = v1::SubmitAccepted { job: job.to_string(), tasks, existing };
-                self.reply(id, Reply::Accepted(accepted)).await?;
+                let accepted = Reply::Accepted(accepted);
                 if watch {
-                    tokio::spawn(watch::forward(log, id, self.replies.clone()));
+                    tokio::spawn(watch::forward(log, id, accepted, self.replies.clone()));
+                    return Some(());
                 }
-                Some(())
+                self.reply(id, accepted).await
             }
         }
     }

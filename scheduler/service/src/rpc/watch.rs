@@ -1,6 +1,7 @@
 //! Watching a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drawloom_model::JobId;
 use drawloom_proto::{Rejection, v1};
@@ -14,6 +15,7 @@ use super::{Sending, job_id};
 use crate::handle::Handle;
 use crate::log::JobLog;
 use crate::{rejection, wire};
+use v1::submit_reply::Reply;
 
 /// The most events in one message.
 const BATCH: usize = 4096;
@@ -47,20 +49,32 @@ pub(super) async fn watch(
     Ok(ReceiverStream::new(receiver))
 }
 
-/// Sends a submitted job's events, from the first to the last, among a stream's other replies.
-pub(super) async fn forward(log: Arc<JobLog>, submission: u64, replies: Replies) {
+/// How long a submission's acceptance waits for the first events, to share their way to the client.
+///
+/// A client that waits for a short job is woken once instead of twice, and its processor is free
+/// for the executor in between; nobody can tell a millisecond's delay of a longer one.
+const COMPANY: Duration = Duration::from_millis(1);
+
+/// Sends a submission's acceptance and then the job's events, from the first to the last, among a
+/// stream's other replies.
+pub(super) async fn forward(log: Arc<JobLog>, submission: u64, accepted: Reply, replies: Replies) {
     let mut cursor = Cursor { log, seq: 0, ended: false };
+    let first = tokio::time::timeout(COMPANY, cursor.next()).await;
+    let reply = |reply| v1::SubmitReply { submission, reply: Some(reply) };
+    if replies.send(Ok(reply(accepted))).await.is_err() {
+        return;
+    }
+    let mut early = first.ok();
     loop {
-        let batch = tokio::select! {
-            batch = cursor.next() => batch,
-            () = replies.closed() => return,
+        let batch = match early.take() {
+            Some(batch) => batch,
+            None => tokio::select! {
+                batch = cursor.next() => batch,
+                () = replies.closed() => return,
+            },
         };
         let Some(batch) = batch else { return };
-        let reply = batch.map(|batch| {
-            let reply = Some(v1::submit_reply::Reply::Events(batch));
-            v1::SubmitReply { submission, reply }
-        });
-        if replies.send(reply).await.is_err() {
+        if replies.send(batch.map(|batch| reply(Reply::Events(batch)))).await.is_err() {
             return;
         }
     }
