@@ -14,13 +14,15 @@ pub struct Limits {
     pub tasks: usize,
     /// The most edges in one graph or addition.
     pub edges: usize,
+    /// The most objects that the tasks of one graph or addition make.
+    pub outputs: usize,
     /// The most bytes of a name.
     pub name_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { tasks: 4_000_000, edges: 32_000_000, name_bytes: 256 }
+        Limits { tasks: 4_000_000, edges: 32_000_000, outputs: 16_000_000, name_bytes: 256 }
     }
 }
 
@@ -32,6 +34,8 @@ pub enum GraphError {
     TooManyTasks { tasks: usize, limit: usize },
     #[error("the graph has {edges} edges, more than the limit of {limit}")]
     TooManyEdges { edges: usize, limit: usize },
+    #[error("the graph's tasks make {outputs} objects, more than the limit of {limit}")]
+    TooManyOutputs { outputs: usize, limit: usize },
     #[error("{what}: the name {name:?} is used twice")]
     DuplicateName { what: String, name: String },
     #[error("{what}: the name is {bytes} bytes long, more than the limit of {limit}")]
@@ -145,7 +149,7 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
     /// Checks every reference; tells whether any task refers to itself or a later one.
     fn check_references(&self) -> Result<bool, GraphError> {
         let mut forward = false;
-        let mut edges = 0;
+        let (mut edges, mut outputs) = (0, 0usize);
         for (position, task) in self.graph.tasks.iter().enumerate() {
             let index = self.graph.first_task + position as u32;
             if task.template as usize >= self.graph.templates.len() {
@@ -155,6 +159,8 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
                     templates: self.graph.templates.len(),
                 });
             }
+            let made = self.graph.templates[task.template as usize].outputs;
+            outputs = outputs.saturating_add(usize::from(made));
             edges += task.inputs.len() + task.after.len();
             for (place, input) in task.inputs.iter().enumerate() {
                 self.check_input(*input, || format!("{}, input {place}", self.describe(index)))?;
@@ -164,6 +170,9 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
                 self.outputs_of(*before, || format!("{}, after {place}", self.describe(index)))?;
                 forward |= *before >= index;
             }
+        }
+        if outputs > self.limits.outputs {
+            return Err(GraphError::TooManyOutputs { outputs, limit: self.limits.outputs });
         }
         if edges > self.limits.edges {
             return Err(GraphError::TooManyEdges { edges, limit: self.limits.edges });
@@ -388,6 +397,11 @@ mod tests {
         assert_eq!(
             validate(&graph, &limits, |_| None),
             Err(GraphError::TooManyTasks { tasks: 2, limit: 1 })
+        );
+        let limits = Limits { outputs: 1, ..Limits::default() };
+        assert_eq!(
+            validate(&graph, &limits, |_| None),
+            Err(GraphError::TooManyOutputs { outputs: 2, limit: 1 })
         );
     }
 }

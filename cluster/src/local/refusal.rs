@@ -31,7 +31,9 @@ pub(super) fn submit(error: SubmitError) -> Error {
         SubmitError::Types(error) => Error::refused(Code::InvalidArgument, error.to_string()),
         SubmitError::Structure(error) => {
             let code = match error {
-                GraphError::TooManyTasks { .. } | GraphError::TooManyEdges { .. } => {
+                GraphError::TooManyTasks { .. }
+        | GraphError::TooManyEdges { .. }
+        | GraphError::TooManyOutputs { .. } => {
                     Code::ResourceExhausted
                 }
                 _ => Code::InvalidArgument,

@@ -45,6 +45,7 @@ fn structural(graph: &TaskGraph, error: &GraphError) -> Option<usize> {
         }
         GraphError::TooManyTasks { .. }
         | GraphError::TooManyEdges { .. }
+        | GraphError::TooManyOutputs { .. }
         | GraphError::BadLiteral { .. } => None,
     }
 }

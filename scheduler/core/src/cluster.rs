@@ -26,8 +26,11 @@ pub(crate) struct Active {
     pub class: ClassId,
     pub variant: u8,
     pub devices: SmallVec<[DeviceIndex; 2]>,
-    /// Whether its resources are taken from the ledger; if not, it lies in its executor's queue.
+    /// Whether its resources are taken from the ledger.
     pub claimed: bool,
+    /// Whether it waits for others on its executor. If it does not and has no claim, it lies in
+    /// its executor's queue for one.
+    pub ahead: bool,
     /// Whether the executor said that it runs.
     pub started: bool,
     /// Whether its executor was asked to give it back.
@@ -50,11 +53,14 @@ pub(crate) struct Executor {
     pub info: Arc<ExecutorInfo>,
     pub address: Arc<str>,
     pub account: Account,
-    /// Attempts without a claim, in the order in which they get one.
+    /// Attempts that could start but have no claim, in the order in which they get one.
     queue: VecDeque<(ActiveIndex, AttemptId)>,
     /// How many attempts it has.
     pub outstanding: u32,
     core_nanos: u64,
+    /// Of these, attempts that wait for others, and their share of the work.
+    ahead: u32,
+    ahead_nanos: u64,
     /// Attempts per device, with or without a claim.
     device_attempts: Vec<u32>,
     /// Objects it holds, with their sizes.
@@ -64,8 +70,8 @@ pub(crate) struct Executor {
     pub followers: BinaryHeap<Ready>,
     pub draining: bool,
     pub stopped: bool,
-    /// Objects of a draining executor that another was told to fetch; `false` once that failed.
-    pub evacuating: BTreeMap<ObjectKey, bool>,
+    /// Objects of a draining executor, and who was told to fetch them; `None` once that failed.
+    pub evacuating: BTreeMap<ObjectKey, Option<ExecutorId>>,
     pub joined_at: Time,
     pub last_heard: Time,
     pub busy_core_seconds: f64,
@@ -110,15 +116,22 @@ impl Executor {
     }
 
     pub fn queued(&self) -> u32 {
-        self.queue.len() as u32
+        self.queue.len() as u32 + self.ahead
     }
 
+    /// Whether it takes tasks that could start. What waits for others does not count: it takes
+    /// no core while it waits.
     fn is_open(&self, run_ahead: &RunAhead) -> bool {
+        let outstanding = self.outstanding - self.ahead;
+        self.has_room(outstanding, self.core_nanos.saturating_sub(self.ahead_nanos), run_ahead)
+    }
+
+    fn has_room(&self, outstanding: u32, core_nanos: u64, run_ahead: &RunAhead) -> bool {
         let slots = self.slots();
+        let load = Duration::from_nanos(core_nanos / u64::from(slots));
         !self.draining
-            && self.outstanding < slots.saturating_add(run_ahead.attempts)
-            && (self.outstanding < 2 * slots
-                || Duration::from_nanos(self.load_nanos()) < run_ahead.horizon)
+            && outstanding < slots.saturating_add(run_ahead.attempts)
+            && (outstanding < slots.saturating_mul(2) || load < run_ahead.horizon)
     }
 
     /// The devices for `request`: the fullest that fit now, else those with the least to do.
@@ -161,6 +174,8 @@ impl Cluster {
             queue: VecDeque::new(),
             outstanding: 0,
             core_nanos: 0,
+            ahead: 0,
+            ahead_nanos: 0,
             device_attempts: vec![0; info.capacity.devices.len()],
             held: BTreeMap::new(),
             held_bytes: 0,
@@ -219,6 +234,14 @@ impl Cluster {
         self.load.get(id) != CLOSED
     }
 
+    /// Whether an executor takes tasks that wait for others it has.
+    pub fn takes_followers(&self, id: ExecutorId) -> bool {
+        let has_room = |executor: &Executor| {
+            executor.has_room(executor.outstanding, executor.core_nanos, &self.run_ahead)
+        };
+        self.is_open(id) && self.executor(id).is_some_and(has_room)
+    }
+
     pub fn close_for_drain(&mut self, id: ExecutorId) {
         if let Some(executor) = self.executor_mut(id) {
             executor.draining = true;
@@ -234,8 +257,8 @@ impl Cluster {
         self.active.iter().flatten().filter(move |active| active.executor == id)
     }
 
-    /// Puts an attempt on its executor. It gets a claim at once where `may_start` and it fits and
-    /// nothing is in front; otherwise it queues for one.
+    /// Puts an attempt on its executor. If `may_start`, it gets a claim at once where it fits and
+    /// nothing is in front, and queues for one otherwise.
     pub fn start(
         &mut self,
         mut active: Active,
@@ -254,10 +277,14 @@ impl Cluster {
                 executor.device_attempts[usize::from(device.0)] += 1;
             }
             let seen = executor.account.version();
+            active.ahead = !may_start;
             active.claimed = may_start
                 && executor.queue.is_empty()
                 && executor.account.commit(request, &active.devices, seen).is_ok();
-            if !active.claimed {
+            if active.ahead {
+                executor.ahead += 1;
+                executor.ahead_nanos += active.core_nanos;
+            } else if !active.claimed {
                 executor.queue.push_back((index, attempt));
             }
         }
@@ -269,6 +296,20 @@ impl Cluster {
         }
         self.refresh_load(id);
         index
+    }
+
+    /// What the attempt waited for has ended: it queues for a claim.
+    pub fn stop_waiting(&mut self, index: ActiveIndex) {
+        let Some(Some(active)) = self.active.get_mut(index.0 as usize) else { return };
+        if !std::mem::take(&mut active.ahead) {
+            return;
+        }
+        let (id, attempt, core_nanos) = (active.executor, active.attempt, active.core_nanos);
+        if let Some(executor) = self.executor_mut(id) {
+            executor.ahead -= 1;
+            executor.ahead_nanos -= core_nanos;
+            executor.queue.push_back((index, attempt));
+        }
     }
 
     pub fn mark_started(&mut self, index: ActiveIndex) {
@@ -296,6 +337,9 @@ impl Cluster {
             }
             if active.claimed {
                 executor.account.release(request, &active.devices);
+            } else if active.ahead {
+                executor.ahead -= 1;
+                executor.ahead_nanos -= active.core_nanos;
             } else if executor.queue.front().is_some_and(|(front, _)| *front == index) {
                 executor.queue.pop_front();
             } else {
@@ -306,34 +350,24 @@ impl Cluster {
         Some(active)
     }
 
-    /// Gives claims to queued attempts that fit now, in order; those that `may_start` denies
-    /// are passed over, one that does not fit stops it.
+    /// Gives claims to queued attempts, in order, as long as they fit.
     pub fn promote<'a>(
         &mut self,
         id: ExecutorId,
         request_of: impl Fn(&Active) -> &'a ResourceRequest,
-        may_start: impl Fn(AttemptId) -> bool,
     ) {
-        /// How many waiting attempts are passed over in search of one that may start.
-        const LOOK_AHEAD: usize = 32;
         let Some(Some(executor)) = self.executors.get_mut(id.0 as usize) else { return };
-        let mut place = 0;
-        while place < executor.queue.len().min(LOOK_AHEAD) {
-            let (index, attempt) = executor.queue[place];
-            let Some(active) = &mut self.active[index.0 as usize] else {
-                executor.queue.remove(place);
-                continue;
-            };
-            if !may_start(attempt) {
-                place += 1;
-                continue;
+        while let Some((index, _)) = executor.queue.front() {
+            if let Some(active) = &mut self.active[index.0 as usize] {
+                let seen = executor.account.version();
+                let granted =
+                    executor.account.commit(request_of(active), &active.devices, seen).is_ok();
+                if !granted {
+                    break;
+                }
+                active.claimed = true;
             }
-            let seen = executor.account.version();
-            if executor.account.commit(request_of(active), &active.devices, seen).is_err() {
-                break;
-            }
-            active.claimed = true;
-            executor.queue.remove(place);
+            executor.queue.pop_front();
         }
         self.refresh_load(id);
     }
@@ -416,8 +450,11 @@ impl Cluster {
             assert_eq!(outstanding, executor.outstanding);
             for (index, attempt) in &executor.queue {
                 let active = self.active(*index).expect("queued attempts are active");
-                assert_eq!((active.attempt, active.claimed), (*attempt, false));
+                assert_eq!(active.attempt, *attempt);
+                assert!(!active.claimed && !active.ahead);
             }
+            let ahead = self.actives_on(executor.id).filter(|active| active.ahead).count();
+            assert_eq!(ahead, executor.ahead as usize);
             let bytes: u64 = executor.held.values().sum();
             assert_eq!(bytes, executor.held_bytes);
         }
@@ -433,6 +470,7 @@ impl Active {
             variant,
             devices: SmallVec::new(),
             claimed: false,
+            ahead: false,
             started: false,
             recalled: false,
             core_nanos: 0,

@@ -1,7 +1,7 @@
 //! The ready queue: by class, so that a class that fits nowhere now is asked about once.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use drawloom_model::TaskKey;
 
@@ -33,17 +33,14 @@ impl PartialOrd for Ready {
     }
 }
 
-#[derive(Default, Debug)]
-struct ClassQueue {
-    heap: BinaryHeap<Ready>,
-    /// Nothing of it could be placed, and no capacity has come back since.
-    blocked: bool,
-}
-
 /// Ready tasks. A task that is no longer ready when it comes up is skipped by the caller.
 #[derive(Default, Debug)]
 pub struct ReadyQueue {
-    by_class: Vec<ClassQueue>,
+    by_class: Vec<BinaryHeap<Ready>>,
+    /// Classes that have tasks and are worth asking.
+    askable: BTreeSet<ClassId>,
+    /// Classes of which nothing could be placed, while no capacity has come back since.
+    blocked: BTreeSet<ClassId>,
     next_sequence: u64,
     len: usize,
 }
@@ -58,44 +55,52 @@ impl ReadyQueue {
 
     /// Adds a task where it was.
     pub fn put_back(&mut self, class: ClassId, ready: Ready) {
-        let class = class.0 as usize;
-        if self.by_class.len() <= class {
-            self.by_class.resize_with(class + 1, ClassQueue::default);
+        let index = class.0 as usize;
+        if self.by_class.len() <= index {
+            self.by_class.resize_with(index + 1, BinaryHeap::new);
         }
-        self.by_class[class].heap.push(ready);
+        if self.by_class[index].is_empty() && !self.blocked.contains(&class) {
+            self.askable.insert(class);
+        }
+        self.by_class[index].push(ready);
         self.len += 1;
     }
 
     /// The first task of a class.
     pub fn peek(&self, class: ClassId) -> Option<&Ready> {
-        self.by_class.get(class.0 as usize)?.heap.peek()
+        self.by_class.get(class.0 as usize)?.peek()
     }
 
     /// Removes the first task of a class.
     pub fn pop(&mut self, class: ClassId) -> Option<Ready> {
-        let ready = self.by_class.get_mut(class.0 as usize)?.heap.pop()?;
+        let heap = self.by_class.get_mut(class.0 as usize)?;
+        let ready = heap.pop()?;
+        if heap.is_empty() {
+            self.askable.remove(&class);
+        }
         self.len -= 1;
         Some(ready)
     }
 
     /// Leaves a class out until [`ReadyQueue::unblock`].
     pub fn block(&mut self, class: ClassId) {
-        self.by_class[class.0 as usize].blocked = true;
+        self.askable.remove(&class);
+        self.blocked.insert(class);
     }
 
     /// Capacity has come back: every class is worth asking again.
     pub fn unblock(&mut self) {
-        for class in &mut self.by_class {
-            class.blocked = false;
+        for class in std::mem::take(&mut self.blocked) {
+            if self.peek(class).is_some() {
+                self.askable.insert(class);
+            }
         }
     }
 
     /// The first task of every class that is worth asking, the very first on top.
     pub fn heads(&self) -> BinaryHeap<(Ready, ClassId)> {
-        let heads = self.by_class.iter().enumerate().filter(|(_, class)| !class.blocked);
-        heads
-            .filter_map(|(index, class)| Some((*class.heap.peek()?, ClassId(index as u32))))
-            .collect()
+        let heads = self.askable.iter();
+        heads.filter_map(|class| Some((*self.peek(*class)?, *class))).collect()
     }
 
     /// How many entries there are, skipped ones included.

@@ -51,9 +51,11 @@ fn sinks_first(job: &Job, first: u32) -> Vec<u32> {
 }
 
 fn raise_earlier(job: &Job, ranks: &mut [u64], first: u32, cost: &impl Fn(u32) -> u64) {
-    let mut raised: Vec<u32> = (first..job.tasks.len() as u32).collect();
+    let mut raised: Vec<u32> = (first..job.tasks.len() as u32).rev().collect();
     while let Some(task) = raised.pop() {
-        for before in job.predecessors(task).filter(|before| *before < first) {
+        // What has ended is ranked no more.
+        let live = |before: &u32| *before < first && !job.tasks[*before as usize].phase.is_final();
+        for before in job.predecessors(task).filter(live) {
             let rank = cost(before).saturating_add(ranks[task as usize]);
             if rank > ranks[before as usize] {
                 ranks[before as usize] = rank;

@@ -40,11 +40,11 @@ impl Timers {
         self.due.iter().find(|(_, timer)| *timer == wanted).map(|(at, _)| *at)
     }
 
-    /// Removes a deadline that has come.
-    pub fn pop_due(&mut self, now: Time) -> Option<Timer> {
+    /// Removes a deadline that has come, and tells when it was due.
+    pub fn pop_due(&mut self, now: Time) -> Option<(Time, Timer)> {
         if self.next()? > now {
             return None;
         }
-        self.due.pop_first().map(|(_, timer)| timer)
+        self.due.pop_first()
     }
 }

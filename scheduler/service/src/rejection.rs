@@ -51,7 +51,9 @@ pub(crate) fn submit(error: SubmitError) -> Rejection {
 
 fn structure(error: &GraphError) -> Rejection {
     let (code, field) = match error {
-        GraphError::TooManyTasks { .. } | GraphError::TooManyEdges { .. } => {
+        GraphError::TooManyTasks { .. }
+        | GraphError::TooManyEdges { .. }
+        | GraphError::TooManyOutputs { .. } => {
             (Code::ResourceExhausted, "graph.tasks".to_owned())
         }
         GraphError::BadTemplate { template, field, .. } => {

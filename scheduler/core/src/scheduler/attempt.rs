@@ -116,6 +116,7 @@ impl Scheduler {
         let active = self.cluster.active(index)?;
         let class = self.classes.get(active.class);
         let request = &class.variants[usize::from(active.variant)].request;
+        self.capacity_came_back = true;
         self.cluster.finish(index, request)
     }
 

@@ -50,10 +50,15 @@ impl Scheduler {
         let stranded: Vec<ObjectKey> =
             entry.held.keys().copied().filter(|object| self.is_stranded(*object)).collect();
         let address = entry.address.clone();
-        let target = self.cluster.load().first().map(|(_, target)| target);
+        let target = self
+            .cluster
+            .executors()
+            .filter(|other| !other.draining)
+            .min_by_key(|other| (other.load_nanos(), other.id))
+            .map(|other| other.id);
         let left: Vec<ObjectKey> = stranded
             .into_iter()
-            .filter(|object| self.evacuation(executor, *object) != Some(false))
+            .filter(|object| self.evacuation(executor, *object) != Some(None))
             .collect();
         let (Some(target), false) = (target, left.is_empty()) else {
             if let Some(entry) = self.cluster.executor_mut(executor) {
@@ -67,7 +72,7 @@ impl Scheduler {
                 continue;
             }
             if let Some(entry) = self.cluster.executor_mut(executor) {
-                entry.evacuating.insert(object, true);
+                entry.evacuating.insert(object, Some(target));
             }
             let sources = [address.clone()].into_iter().collect();
             self.send(target, ToExecutor::Replicate { object, sources }, commands);
@@ -86,18 +91,36 @@ impl Scheduler {
         }
     }
 
-    /// A copy could not be made elsewhere: the object goes with its executor.
-    pub(super) fn abandon_evacuation(&mut self, object: ObjectKey) {
+    /// A copy could not be made where it was wanted: the object goes with its executor.
+    pub(super) fn abandon_evacuation(&mut self, object: ObjectKey, target: ExecutorId) {
         let draining: Vec<ExecutorId> = self.cluster.holders(object).to_vec();
         for executor in draining {
             let entry = self.cluster.executor_mut(executor);
-            if let Some(pending) = entry.and_then(|entry| entry.evacuating.get_mut(&object)) {
-                *pending = false;
+            if let Some(wanted) = entry.and_then(|entry| entry.evacuating.get_mut(&object))
+                && *wanted == Some(target)
+            {
+                *wanted = None;
             }
         }
     }
 
-    fn evacuation(&self, executor: ExecutorId, object: ObjectKey) -> Option<bool> {
+    /// Copies that a lost executor was to make are asked of another.
+    pub(super) fn forget_evacuations_to(&mut self, lost: ExecutorId) {
+        let draining: Vec<ExecutorId> = self
+            .cluster
+            .executors()
+            .filter(|executor| executor.draining)
+            .map(|executor| executor.id)
+            .collect();
+        for executor in draining {
+            if let Some(entry) = self.cluster.executor_mut(executor) {
+                entry.evacuating.retain(|_, target| *target != Some(lost));
+            }
+        }
+    }
+
+    /// Who was told to fetch an object, if anyone was; `None` inside once that failed.
+    fn evacuation(&self, executor: ExecutorId, object: ObjectKey) -> Option<Option<ExecutorId>> {
         self.cluster.executor(executor)?.evacuating.get(&object).copied()
     }
 

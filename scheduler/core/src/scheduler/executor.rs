@@ -85,7 +85,7 @@ impl Scheduler {
         if self.cluster.remove_replica(object, executor) {
             self.lose_object(object, commands);
         } else {
-            self.abandon_evacuation(object);
+            self.abandon_evacuation(object, executor);
             self.retry_stops(commands);
         }
     }
@@ -129,6 +129,7 @@ impl Scheduler {
         for job in jobs {
             self.end_job_if_complete(now, job, commands);
         }
+        self.forget_evacuations_to(executor);
         self.retry_stops(commands);
     }
 

@@ -169,7 +169,10 @@ impl Scheduler {
     fn settle(&mut self, now: Time) {
         let mut readied = std::mem::take(&mut self.effects.readied);
         for task in readied.drain(..) {
-            self.make_ready(now, task);
+            match self.soft.task(task).and_then(|soft| soft.active) {
+                Some(sent_ahead) => self.cluster.stop_waiting(sent_ahead),
+                None => self.make_ready(now, task),
+            }
         }
         self.effects.readied = readied;
         let mut dropped = std::mem::take(&mut self.effects.dropped);

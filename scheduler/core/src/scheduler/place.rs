@@ -243,7 +243,7 @@ impl Scheduler {
     pub(super) fn place_followers(&mut self, now: Time, commands: &mut Commands) {
         let slack = u64::try_from(self.config.follow_slack.as_nanos()).unwrap_or(u64::MAX);
         for executor in std::mem::take(&mut self.followed) {
-            while self.cluster.is_open(executor) {
+            while self.cluster.takes_followers(executor) {
                 let load = self.cluster.load();
                 let is_behind = load.get(executor) > load.minimum().saturating_add(slack);
                 let Some(entry) = self.cluster.executor_mut(executor) else { break };
@@ -328,7 +328,6 @@ impl Scheduler {
                 let class = self.classes.get(active.class);
                 class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())
             })
-            .filter(|active| self.state.task(active.attempt.task).is_some_and(|t| t.unmet == 0))
             .take(wanted as usize)
             .map(|active| active.attempt)
             .collect();
@@ -352,12 +351,10 @@ impl Scheduler {
 
     /// Gives claims to what waits on an executor that has room again.
     pub(super) fn promote(&mut self, executor: ExecutorId) {
-        let (state, classes) = (&self.state, &self.classes);
-        self.cluster.promote(
-            executor,
-            |active| &classes.get(active.class).variants[usize::from(active.variant)].request,
-            |attempt| state.task(attempt.task).is_some_and(|task| task.unmet == 0),
-        );
+        let classes = &self.classes;
+        self.cluster.promote(executor, |active| {
+            &classes.get(active.class).variants[usize::from(active.variant)].request
+        });
         self.capacity_came_back = true;
     }
 }

@@ -8,18 +8,23 @@ use crate::{Command, Commands};
 
 impl Scheduler {
     pub(super) fn fire_timers(&mut self, now: Time, commands: &mut Commands) {
-        while let Some(timer) = self.timers.pop_due(now) {
+        while let Some((due, timer)) = self.timers.pop_due(now) {
             match timer {
                 Timer::BackoffOver(task) => self.end_backoff(now, task),
                 Timer::TaskDeadline(task) => self.exceed_deadline(now, task, commands),
                 Timer::JobDeadline(job) => self.exceed_job_deadline(now, job, commands),
-                Timer::HeartbeatCheck => self.check_heartbeats(now, commands),
+                Timer::HeartbeatCheck => self.check_heartbeats(now, due, commands),
             }
         }
     }
 
-    fn check_heartbeats(&mut self, now: Time, commands: &mut Commands) {
+    fn check_heartbeats(&mut self, now: Time, due: Time, commands: &mut Commands) {
         let timeout = self.config.heartbeat_timeout;
+        if now.since(due) > timeout / 2 {
+            // It was us who did not listen: what executors said meanwhile is still to come.
+            self.timers.set(now + timeout / 2, Timer::HeartbeatCheck);
+            return;
+        }
         let silent: Vec<ExecutorId> = self
             .cluster
             .executors()
