@@ -99,7 +99,7 @@ fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
 /// The text of a graph file.
 pub(crate) fn read_text(path: &Path) -> Result<String, LoadError> {
     let bytes = read_limited(path, TEXT_LIMIT_BYTES)
-        .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+        .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let breaks = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();

@@ -50,6 +50,7 @@ pub struct Up {
 #[derive(Deserialize)]
 struct Announcement {
     addresses: Vec<String>,
+    metrics: Option<String>,
 }
 
 impl Up {
@@ -100,7 +101,10 @@ impl Up {
         self.wait_for(&endpoint, &mut executors).await?;
         if global.json {
             let executors = self.executors;
-            output::json(&json!({ "addresses": announced.addresses, "executors": executors }))?;
+            let Announcement { addresses, metrics } = announced;
+            output::json(
+                &json!({ "addresses": addresses, "metrics": metrics, "executors": executors }),
+            )?;
         } else {
             eprintln!("ready: drawloom --endpoint {endpoint} run FILE");
         }

@@ -55,13 +55,9 @@ fn key_of(scheduler: &Scheduler, object: &ObjectRef) -> Result<ObjectKey, Error>
         ObjectRef::Put(id) => scheduler
             .put_object_key(*id)
             .ok_or_else(|| ask(Refusal::UnknownObject { object: *id }.into())),
-        ObjectRef::Output { job, name } => {
-            let outputs = scheduler.outputs(job_key(scheduler, *job)?);
-            let found = outputs.into_iter().find(|(known, _)| known == name);
-            found.map(|(_, key)| key).ok_or_else(|| {
-                Error::refused(Code::NotFound, format!("{job} has no output {name:?}"))
-            })
-        }
+        ObjectRef::Output { job, name } => scheduler
+            .output_named(job_key(scheduler, *job)?, name)
+            .ok_or_else(|| Error::refused(Code::NotFound, format!("{job} has no output {name:?}"))),
         ObjectRef::Task { job, task, output } => {
             let key = task_key(scheduler, *job, task)?;
             scheduler.output_key(key, *output).ok_or_else(|| match scheduler.task(key) {

@@ -32,10 +32,8 @@ pub(super) fn submit(error: SubmitError) -> Error {
         SubmitError::Structure(error) => {
             let code = match error {
                 GraphError::TooManyTasks { .. }
-        | GraphError::TooManyEdges { .. }
-        | GraphError::TooManyOutputs { .. } => {
-                    Code::ResourceExhausted
-                }
+                | GraphError::TooManyEdges { .. }
+                | GraphError::TooManyOutputs { .. } => Code::ResourceExhausted,
                 _ => Code::InvalidArgument,
             };
             Error::refused(code, error.to_string())

@@ -67,7 +67,7 @@ impl Executor {
                 self.objects.hold(object, size_bytes);
             }
             Event::AttemptEnded { attempt, outcome, run_time } => {
-                self.on_attempt_ended(attempt, outcome, run_time, commands);
+                self.on_attempt_ended(now, attempt, outcome, run_time, commands);
             }
             Event::DrainWanted => commands.push(Command::Say(FromExecutor::DrainRequested)),
             Event::TimeoutDue => self.on_timeout_due(now, commands),
@@ -252,7 +252,7 @@ impl Executor {
         let took = now.since(fetching.since);
         commands.push(Command::Say(FromExecutor::ReplicaAdded { object, size_bytes, took }));
         for token in fetching.waiters {
-            self.one_less_missing(token);
+            self.one_less_missing(now, token);
         }
     }
 
@@ -273,6 +273,7 @@ impl Executor {
 
     fn on_attempt_ended(
         &mut self,
+        now: Time,
         attempt: AttemptId,
         outcome: Outcome,
         run_time: Duration,
@@ -297,7 +298,7 @@ impl Executor {
         say_ended(commands, attempt, outcome, [run_time, queue_time]);
         if succeeded {
             for successor in entry.successors {
-                self.one_less_missing(successor);
+                self.one_less_missing(now, successor);
             }
         } else {
             self.drop_successors(entry);
@@ -343,11 +344,13 @@ impl Executor {
         }
     }
 
-    fn one_less_missing(&mut self, token: Token) {
+    fn one_less_missing(&mut self, now: Time, token: Token) {
         let Some(entry) = self.attempts.get_mut(token) else { return };
         let Stage::Waiting { missing, .. } = &mut entry.stage else { return };
         *missing -= 1;
         if *missing == 0 {
+            // It queues for cores from now on; before, it waited for others.
+            entry.arrived = now;
             self.ready.push(token);
         }
     }

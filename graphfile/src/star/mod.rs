@@ -13,6 +13,7 @@ mod session;
 mod values;
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use starlark::codemap::{FileSpan, FileSpanRef};
@@ -80,7 +81,16 @@ fn evaluate<'v>(
     set(evaluator.set_max_callstack_size(CALL_DEPTH_LIMIT))?;
     set(evaluator.set_max_tick_count(limits.steps))?;
     set(evaluator.set_max_heap_size(limits.heap_bytes))?;
-    let result = evaluator.eval_module(ast, &globals());
+    let invalid = |message: String| {
+        let at = last.borrow().as_ref().map(position);
+        let (path, line) = at.map_or((path.to_owned(), None), |(path, line)| (path, Some(line)));
+        LoadError::Invalid { path, line, field: String::new(), message }
+    };
+    // The interpreter panics on a single value beyond what it can address, such as a huge list.
+    let run = AssertUnwindSafe(|| evaluator.eval_module(ast, &globals()));
+    let Ok(result) = catch_unwind(run) else {
+        return Err(invalid("the program makes a value that is too large".to_owned()));
+    };
     session.spend(evaluator.get_total_tick_count());
     result.map(|_| ()).map_err(|error| {
         let used =
@@ -93,9 +103,7 @@ fn evaluate<'v>(
         } else {
             return located(error, path);
         };
-        let at = last.borrow().as_ref().map(position);
-        let (path, line) = at.map_or((path.to_owned(), None), |(path, line)| (path, Some(line)));
-        LoadError::Invalid { path, line, field: String::new(), message }
+        invalid(message)
     })
 }
 

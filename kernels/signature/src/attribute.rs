@@ -109,6 +109,7 @@ impl fmt::Display for AttributeKind {
             AttributeKind::Float { min, max } => match (min.abs() < f64::MAX, max.abs() < f64::MAX)
             {
                 (true, true) => write!(f, "float from {min} to {max}"),
+                (true, false) if *min == f64::MIN_POSITIVE => f.write_str("float > 0"),
                 (true, false) => write!(f, "float >= {min}"),
                 (false, true) => write!(f, "float <= {max}"),
                 (false, false) => f.write_str("float"),

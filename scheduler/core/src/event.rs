@@ -351,7 +351,7 @@ pub enum Refusal {
     },
     /// No executor could ever run a task.
     #[error(
-        "{task} fits no executor: {}; change the request, add an executor, or submit with wait_for_resources",
+        "{task} fits no executor: {}; change the request, add an executor, or let it wait for one (wait_for_resources, --wait-for-resources)",
         describe(reasons)
     )]
     Impossible {

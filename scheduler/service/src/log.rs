@@ -34,7 +34,7 @@ pub struct JobLog {
     entries: Mutex<Entries>,
     grown: Notify,
     /// Held by an addition from its check to the core's answer, so that additions take turns.
-    pub(crate) types: tokio::sync::Mutex<OutputTypes>,
+    pub(crate) types: Arc<tokio::sync::Mutex<OutputTypes>>,
 }
 
 #[derive(Debug, Default)]

@@ -53,9 +53,7 @@ fn structure(error: &GraphError) -> Rejection {
     let (code, field) = match error {
         GraphError::TooManyTasks { .. }
         | GraphError::TooManyEdges { .. }
-        | GraphError::TooManyOutputs { .. } => {
-            (Code::ResourceExhausted, "graph.tasks".to_owned())
-        }
+        | GraphError::TooManyOutputs { .. } => (Code::ResourceExhausted, "graph.tasks".to_owned()),
         GraphError::BadTemplate { template, field, .. } => {
             (Code::InvalidArgument, format!("graph.templates[{template}].{field}"))
         }

@@ -72,7 +72,7 @@ impl Handle {
     /// # Errors
     /// When the graph is wrong, the core refuses it, or the scheduler stops.
     pub async fn add_tasks(&self, log: &JobLog, graph: TaskGraph) -> Result<Added, SubmitError> {
-        let mut held = log.types.lock().await;
+        let mut held = log.types.clone().lock_owned().await;
         let expected = held.len() as u32;
         if graph.first_task != expected {
             let (job, first_task) = (log.job(), graph.first_task);
@@ -87,12 +87,17 @@ impl Handle {
         };
         let types: GraphTypes = check_graph(&graph, &prior, &known(&externals))?;
         let (job, graph) = (log.job(), Arc::new(graph));
-        let reply = self.ask(|request| Event::TasksAdded { request, job, graph }).await?;
-        held.extend_from_slice(types.tasks());
-        let tasks = match reply {
-            Reply::TasksAdded { tasks, .. } => tasks,
-            _ => held.len() as u32,
-        };
+        let handle = self.clone();
+        // Goes on when whoever asked is gone: what the core takes in must be known here, too.
+        let added = tokio::spawn(async move {
+            let reply = handle.ask(|request| Event::TasksAdded { request, job, graph }).await?;
+            held.extend_from_slice(types.tasks());
+            Ok::<_, AskError>(match reply {
+                Reply::TasksAdded { tasks, .. } => tasks,
+                _ => held.len() as u32,
+            })
+        });
+        let tasks = added.await.map_err(|_| Stopped)??;
         Ok(Added { first_task: expected, tasks })
     }
 

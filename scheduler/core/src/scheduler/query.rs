@@ -84,6 +84,12 @@ impl Scheduler {
         job.tasks.get(task.index as usize).map(|_| job.template_of(task.index))
     }
 
+    /// The job's output of that name.
+    pub fn output_named(&self, job: JobKey, name: &str) -> Option<ObjectKey> {
+        let outputs = &self.state.job(job)?.outputs;
+        outputs.iter().find(|(known, _)| known == name).map(|(_, key)| *key)
+    }
+
     /// A job's named outputs, in the order in which they were asked for.
     pub fn outputs(&self, job: JobKey) -> Vec<(String, ObjectKey)> {
         self.state.job(job).map_or_else(Vec::new, |job| job.outputs.clone())

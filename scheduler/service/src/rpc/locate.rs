@@ -56,10 +56,8 @@ impl ObjectName {
                 .put_object_key(*object)
                 .ok_or_else(|| rejection::refused(&Refusal::UnknownObject { object: *object })),
             ObjectName::Output { job, name } => {
-                let outputs = scheduler.outputs(job_key(*job)?);
-                let found = outputs.into_iter().find(|(known, _)| known == name);
                 let missing = || missing(format!("{job} has no output {name:?}"));
-                found.map(|(_, key)| key).ok_or_else(missing)
+                scheduler.output_named(job_key(*job)?, name).ok_or_else(missing)
             }
             ObjectName::Task { job, task, output } => {
                 let key = job_key(*job)?;
