@@ -152,7 +152,7 @@ fn large_values_end_programs() {
 fn values_too_large_to_address_are_refused() {
     let text = "x = 1\ny = list(range(2000000000))\n";
     let error = load_files(&[("g.star", text)], &LoadOptions::default()).expect_err("too large");
-    assert_eq!(error, "g.star:2: the program makes a value that is too large");
+    assert_eq!(error, "g.star:1: here or further on, the program makes a value that is too large");
 }
 
 #[test]

@@ -86,10 +86,13 @@ fn evaluate<'v>(
         let (path, line) = at.map_or((path.to_owned(), None), |(path, line)| (path, Some(line)));
         LoadError::Invalid { path, line, field: String::new(), message }
     };
-    // The interpreter panics on a single value beyond what it can address, such as a huge list.
+    // The interpreter panics on a single value beyond what it can address, such as a huge list;
+    // it may compute constants ahead of the statements that ask for them.
     let run = AssertUnwindSafe(|| evaluator.eval_module(ast, &globals()));
     let Ok(result) = catch_unwind(run) else {
-        return Err(invalid("the program makes a value that is too large".to_owned()));
+        return Err(invalid(
+            "here or further on, the program makes a value that is too large".to_owned(),
+        ));
     };
     session.spend(evaluator.get_total_tick_count());
     result.map(|_| ()).map_err(|error| {
