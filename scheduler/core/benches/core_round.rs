@@ -1,14 +1,14 @@
 //! Placing and completing one task, without I/O: 1,000 executors, 100,000 tasks ready.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use drawloom_model::{
     AttemptEnd, AttemptId, Attributes, Capacity, ExecutorId, ExecutorInfo, FromExecutor, JobId,
     Outcome, RequestId, Task, TaskGraph, Template, Time, ToExecutor, Variant,
 };
-use drawloom_scheduler_core::{Command, Commands, Config, Event, Scheduler};
+use drawloom_scheduler_core::{Command, Commands, Config, Event, Scheduler, TaskState};
 use smallvec::SmallVec;
 
 const EXECUTORS: u32 = 1_000;
@@ -72,12 +72,20 @@ impl Bench {
         }
     }
 
+    /// Sees to it that enough tasks are ready.
+    fn refill(&mut self) {
+        let ready = self.scheduler.counters().tasks[TaskState::Ready as usize];
+        if ready < TASKS as u64 {
+            for job in 1..self.jobs {
+                self.tell(Event::JobForgotten { job: JobId(job) });
+            }
+            self.submit();
+        }
+    }
+
     /// Ends as many tasks as a batch holds, and places as many.
     fn batch(&mut self) {
         self.now = self.now + Duration::from_micros(BATCH as u64);
-        if self.running.is_empty() {
-            self.submit();
-        }
         for _ in 0..BATCH {
             let Some((executor, attempt)) = self.running.pop_front() else { break };
             let end = AttemptEnd {
@@ -101,11 +109,16 @@ fn core_round(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("core_round");
     group.throughput(criterion::Throughput::Elements(BATCH as u64));
     group.bench_function("place_and_complete_64_of_100k_on_1000_executors", |bencher| {
-        bencher.iter(|| {
-            if bench.scheduler.counters().tasks[1] < 2 * BATCH as u64 {
-                bench.submit();
+        // Admitting the tasks is not what is measured.
+        bencher.iter_custom(|batches| {
+            let mut took = Duration::ZERO;
+            for _ in 0..batches {
+                bench.refill();
+                let start = Instant::now();
+                bench.batch();
+                took += start.elapsed();
             }
-            bench.batch();
+            took
         });
     });
     group.finish();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, JobId, JobKey, ObjectKey, ObjectType,
-    TaskKey, Time, Value,
+    AssignedInput, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, InputSource, JobId,
+    JobKey, ObjectKey, ObjectType, TaskKey, Time, Value,
 };
 
 use crate::policy::ReasonKind;
@@ -158,6 +158,12 @@ pub struct Counters {
     pub tasks: [u64; TaskState::ALL.len()],
     /// Placements by what decided them, in the order of [`Counters::REASONS`].
     pub placements: [u64; Counters::REASONS.len()],
+    /// Inputs of placed attempts that their executor had already, or makes itself.
+    pub inputs_local: u64,
+    /// Inputs of placed attempts that were sent along.
+    pub inputs_sent: u64,
+    /// Inputs of placed attempts that their executor was to fetch from another.
+    pub inputs_fetched: u64,
     /// Attempts that failed and were followed by another.
     pub retries: u64,
     /// Attempts that executors were asked to give back.
@@ -175,7 +181,14 @@ impl Counters {
     pub const REASONS: [ReasonKind; 3] =
         [ReasonKind::EarliestFinish, ReasonKind::FollowsInputs, ReasonKind::Turn];
 
-    pub(crate) fn placed(&mut self, reason: ReasonKind) {
+    pub(crate) fn placed(&mut self, reason: ReasonKind, inputs: &[AssignedInput]) {
         self.placements[reason as usize] += 1;
+        for input in inputs {
+            match input.source {
+                InputSource::Local => self.inputs_local += 1,
+                InputSource::Inline(_) => self.inputs_sent += 1,
+                InputSource::Remote(_) => self.inputs_fetched += 1,
+            }
+        }
     }
 }

@@ -36,6 +36,7 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_gauge!("scheduler_tasks", "Tasks of kept jobs, by state");
     describe_counter!("scheduler_placements_total", "Placements, by policy and reason");
+    describe_counter!("scheduler_inputs_total", "Inputs of placed attempts, by where they were");
     describe_counter!("scheduler_retries_total", "Attempts that failed and were followed");
     describe_counter!("scheduler_recalls_total", "Attempts that executors were to give back");
     describe_counter!("scheduler_transfers_total", "Objects moved between executors");
@@ -121,6 +122,14 @@ fn sample(scheduler: &Scheduler) {
         let reason = reason.name();
         metrics::counter!("scheduler_placements_total", "policy" => policy, "reason" => reason)
             .absolute(placements);
+    }
+    let inputs = [
+        ("local", counters.inputs_local),
+        ("sent", counters.inputs_sent),
+        ("fetched", counters.inputs_fetched),
+    ];
+    for (place, count) in inputs {
+        metrics::counter!("scheduler_inputs_total", "place" => place).absolute(count);
     }
     metrics::counter!("scheduler_retries_total").absolute(counters.retries);
     metrics::counter!("scheduler_recalls_total").absolute(counters.recalls);

@@ -157,7 +157,7 @@ impl Scheduler {
                 run_time: Default::default(),
             });
         }
-        self.counters.placed(placement.reason.kind);
+        self.counters.placed(placement.reason.kind, &message.inputs);
         self.send(executor, ToExecutor::Run(Box::new(message)), commands);
         self.offer_followers(key, executor);
     }

@@ -94,6 +94,7 @@ async fn the_metrics_page_shows_what_happened() {
         "scheduler_tasks{state=\"running\"}",
         "scheduler_placements_total",
         "scheduler_rounds_total",
+        "scheduler_inputs_total{place=\"local\"}",
     ] {
         assert!(body.contains(name), "{name} is not in {body}");
     }
