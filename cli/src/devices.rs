@@ -33,7 +33,10 @@ pub fn used(before: &ClusterView, after: &ClusterView, span: Duration) -> Vec<De
         let busy = (busy * 1e4).round() / 1e4;
         DeviceUse { executor: view.info.name.clone(), device: "cpu", cores, busy }
     };
-    after.executors.iter().map(share).collect()
+    let mut shares: Vec<DeviceUse> = after.executors.iter().map(share).collect();
+    // By name: the order of joining tells nobody anything.
+    shares.sort_by(|a, b| a.executor.cmp(&b.executor));
+    shares
 }
 
 #[cfg(test)]
