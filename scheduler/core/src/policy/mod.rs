@@ -135,11 +135,6 @@ impl View<'_> {
         self.cluster.is_open(executor)
     }
 
-    /// How many executors there are.
-    pub fn executors(&self) -> usize {
-        self.cluster.executors().count()
-    }
-
     /// Executors that take more, by load, then by id.
     pub fn by_load(&self) -> impl Iterator<Item = ExecutorId> + '_ {
         self.cluster.load().ascending().map(|(_, executor)| executor)

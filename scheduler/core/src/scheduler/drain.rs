@@ -1,6 +1,6 @@
 //! Draining: an executor is emptied of work and of objects that nobody else holds, then stopped.
 
-use drawloom_model::{AttemptId, ExecutorId, ObjectKey, ObjectReport, Time, ToExecutor};
+use drawloom_model::{AttemptId, ExecutorId, ObjectKey, ObjectReport, ToExecutor};
 
 use super::Scheduler;
 use crate::{Commands, Refusal, Reply};
@@ -8,19 +8,18 @@ use crate::{Commands, Refusal, Reply};
 impl Scheduler {
     pub(super) fn on_drain_requested(
         &mut self,
-        now: Time,
         executor: ExecutorId,
         commands: &mut Commands,
     ) -> Result<Reply, Refusal> {
         if self.cluster.executor(executor).is_none() {
             return Err(Refusal::UnknownExecutor { executor });
         }
-        self.drain(now, executor, commands);
+        self.drain(executor, commands);
         Ok(Reply::Draining)
     }
 
     /// Gives the executor nothing more and takes back what it has not started.
-    pub(super) fn drain(&mut self, _now: Time, executor: ExecutorId, commands: &mut Commands) {
+    pub(super) fn drain(&mut self, executor: ExecutorId, commands: &mut Commands) {
         let Some(entry) = self.cluster.executor(executor) else { return };
         if entry.draining {
             return;

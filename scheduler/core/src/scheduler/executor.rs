@@ -52,7 +52,7 @@ impl Scheduler {
             FromExecutor::ReplicaLost { object } => {
                 self.on_replica_lost(executor, object, commands);
             }
-            FromExecutor::DrainRequested => self.drain(now, executor, commands),
+            FromExecutor::DrainRequested => self.drain(executor, commands),
         }
     }
 

@@ -124,7 +124,7 @@ impl Scheduler {
             }
             Event::ExecutorLost { executor } => self.on_executor_lost(now, executor, commands),
             Event::DrainRequested { request, executor } => {
-                let answer = self.on_drain_requested(now, executor, commands);
+                let answer = self.on_drain_requested(executor, commands);
                 self.answer(request, answer, commands);
             }
             Event::RoundDue => self.on_round_due(now, commands),

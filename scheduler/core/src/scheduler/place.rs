@@ -245,15 +245,13 @@ impl Scheduler {
         for executor in std::mem::take(&mut self.followed) {
             while self.cluster.takes_followers(executor) {
                 let load = self.cluster.load();
-                let is_behind = load.get(executor) > load.minimum().saturating_add(slack);
+                if load.get(executor) > load.minimum().saturating_add(slack) {
+                    break; // Others have less to do: it may become ready for them.
+                }
                 let Some(entry) = self.cluster.executor_mut(executor) else { break };
                 let Some(next) = entry.followers.pop() else { break };
                 if !self.may_follow(next.task, executor) {
                     continue;
-                }
-                if is_behind {
-                    entry_back(&mut self.cluster, executor, next);
-                    break;
                 }
                 self.place_follower(now, next.task, executor, commands);
             }
@@ -356,12 +354,6 @@ impl Scheduler {
             &classes.get(active.class).variants[usize::from(active.variant)].request
         });
         self.capacity_came_back = true;
-    }
-}
-
-fn entry_back(cluster: &mut crate::cluster::Cluster, executor: ExecutorId, ready: Ready) {
-    if let Some(entry) = cluster.executor_mut(executor) {
-        entry.followers.push(ready);
     }
 }
 
