@@ -9,6 +9,6 @@ mod remote;
 mod suite;
 mod workload;
 
-pub use record::{Mode, Record, Sample};
+pub use record::{Mode, Record, Sample, Transport};
 pub use suite::{Bench, Options, run};
 pub use workload::{chain, forkjoin, noops, tree};

@@ -27,6 +27,26 @@ impl Mode {
     }
 }
 
+/// How processes reach the scheduler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// TCP on loopback.
+    Tcp,
+    /// A Unix socket.
+    Unix,
+}
+
+impl Transport {
+    /// The name used on the command line and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Unix => "unix",
+        }
+    }
+}
+
 /// What one run measured.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sample {
@@ -50,9 +70,9 @@ pub struct Record {
     pub bench: &'static str,
     /// How the parts were joined.
     pub mode: Mode,
-    /// How client and scheduler were joined, where that was varied.
+    /// How client and executor reached the scheduler, where that was varied.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub transport: Option<&'static str>,
+    pub transport: Option<Transport>,
     /// The median of the runs.
     pub value: f64,
     /// `s`, `tasks/s` or `MiB`.
@@ -71,7 +91,10 @@ pub struct Record {
     /// What the project asks of itself on two cores, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
-    /// Whether the target is met.
+    /// The same of the 99th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99_target: Option<f64>,
+    /// Whether every target is met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub met: Option<bool>,
 }
@@ -82,11 +105,13 @@ impl Record {
         self.unit.ends_with("/s")
     }
 
-    /// Adds the target, and whether it is met.
-    pub(crate) fn with_target(mut self, target: Option<f64>) -> Self {
-        self.target = target;
-        self.met = target
-            .map(|target| if self.is_rate() { self.value >= target } else { self.value <= target });
+    /// Adds the targets, and whether they are met.
+    pub(crate) fn with_targets(mut self, target: f64, p99_target: Option<f64>) -> Self {
+        let reached = if self.is_rate() { self.value >= target } else { self.value <= target };
+        let p99 = p99_target.zip(self.p99).is_none_or(|(target, p99)| p99 <= target);
+        self.target = Some(target);
+        self.p99_target = p99_target;
+        self.met = Some(reached && p99);
         self
     }
 }

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::record::Transport;
+
 /// How long the processes may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -18,8 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Remote {
     scheduler: Child,
     executor: Child,
-    tcp: String,
-    unix: String,
+    endpoint: String,
     /// Holds the Unix socket.
     _directory: TempDir,
 }
@@ -31,8 +32,9 @@ struct Announcement {
 }
 
 impl Remote {
-    /// Starts both and waits until the executor has joined.
-    pub(crate) async fn start(executable: &Path) -> Result<Self> {
+    /// Starts both and waits until the executor has joined. It and the clients reach the scheduler
+    /// by the transport.
+    pub(crate) async fn start(executable: &Path, transport: Transport) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let socket = directory.path().join("drawloom.sock");
         let mut scheduler = command(executable)
@@ -44,26 +46,25 @@ impl Remote {
         let addresses = announced(&mut scheduler).await?;
         let [tcp, unix] = <[String; 2]>::try_from(addresses)
             .map_err(|addresses| anyhow::anyhow!("the scheduler listens at {addresses:?}"))?;
+        let endpoint = match transport {
+            Transport::Tcp => tcp,
+            Transport::Unix => unix,
+        };
         let executor = command(executable)
-            .args(["executor", "--scheduler", &tcp])
+            .args(["executor", "--scheduler", &endpoint])
             .stdout(Stdio::null())
             .spawn()
             .context("the executor cannot be started")?;
-        let remote = Remote { scheduler, executor, tcp, unix, _directory: directory };
+        let remote = Remote { scheduler, executor, endpoint, _directory: directory };
         tokio::time::timeout(PATIENCE, remote.joined())
             .await
             .context("no executor has joined")??;
         Ok(remote)
     }
 
-    /// A client over TCP.
+    /// A client.
     pub(crate) async fn client(&self) -> Result<Client> {
-        Ok(Client::connect(&self.tcp).await?)
-    }
-
-    /// A client over the Unix socket.
-    pub(crate) async fn unix_client(&self) -> Result<Client> {
-        Ok(Client::connect(&self.unix).await?)
+        Ok(Client::connect(&self.endpoint).await?)
     }
 
     /// The processes' ids.

@@ -4,8 +4,10 @@ use std::io;
 use std::process::ExitCode;
 
 use drawloom_client::{Code, Error};
+use drawloom_executor::ExecutorError;
 use drawloom_graphfile::LoadError;
-use drawloom_scheduler::{ListenError, ServiceError};
+use drawloom_proto::ListenError;
+use drawloom_scheduler::ServiceError;
 
 /// The job did not succeed.
 pub const JOB_FAILED: u8 = 1;
@@ -44,7 +46,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         if cause.is::<BadInput>() || cause.is::<LoadError>() {
             return BAD_INPUT;
         }
-        if let Some(ServiceError::Listen(error)) = cause.downcast_ref() {
+        if let Some(error) = listen_error(cause) {
             let wrong = matches!(error, ListenError::NotLoopback { .. });
             return if wrong { BAD_INPUT } else { TROUBLE };
         }
@@ -58,6 +60,16 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         }
     }
     TROUBLE
+}
+
+fn listen_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e ListenError> {
+    if let Some(ServiceError::Listen(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(ExecutorError::Listen(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    cause.downcast_ref()
 }
 
 fn client_code(error: &Error) -> u8 {

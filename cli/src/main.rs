@@ -11,6 +11,7 @@ mod error;
 mod follow;
 mod interrupt;
 mod logging;
+mod metrics;
 mod output;
 mod progress;
 mod quantity;
@@ -33,7 +34,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return error::report(&error.into()),
     };
-    let ended = runtime.block_on(commands::run(cli));
+    // A task like every other: the runtime looks at the future it blocks on in its own time.
+    let ended = runtime.block_on(runtime.spawn(commands::run(cli)));
+    let ended = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     // Whatever still runs in the background is not waited for.
     runtime.shutdown_background();
     ended.unwrap_or_else(|error| error::report(&error))

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use drawloom_client::Client;
-use drawloom_graphfile::{FileObject, LoadOptions, Loaded, load};
+use drawloom_client::{Client, JobHandle};
+use drawloom_graphfile::{FileObject, LoadOptions, Loaded, Place, load};
 use drawloom_model::{ObjectId, TaskGraph, Value};
 
 use crate::quantity::parse_pair;
@@ -42,12 +42,31 @@ impl Source {
     }
 }
 
-/// Puts the data files of a graph and writes their ids into it. The objects can be released once
-/// the graph is submitted.
+/// Submits a loaded graph with its data files.
 ///
 /// # Errors
-/// When a file cannot be put.
-pub async fn put_files(
+/// When a file cannot be put, or the graph is refused: with the line of the task at fault.
+pub async fn submit(client: &Client, loaded: Loaded, token: Option<String>) -> Result<JobHandle> {
+    let Loaded { mut graph, files, places } = loaded;
+    let put = put_files(client, &mut graph, files).await?;
+    let submitted = match token {
+        Some(token) => client.submit_with_token(graph, token).await,
+        None => client.submit(graph).await,
+    };
+    // The job, if there is one, holds what it takes.
+    release(client, put).await;
+    submitted.map_err(|error| {
+        match error.task().and_then(|task| places.get(task as usize).cloned()) {
+            Some(Place { path, line }) => {
+                anyhow::Error::new(error).context(format!("{}:{line}", path.display()))
+            }
+            None => error.into(),
+        }
+    })
+}
+
+/// Puts the data files of a graph and writes their ids into it.
+async fn put_files(
     client: &Client,
     graph: &mut TaskGraph,
     files: Vec<FileObject>,
@@ -64,8 +83,7 @@ pub async fn put_files(
     Ok(put)
 }
 
-/// Lets go of put objects: the job, if there is one, holds what it takes.
-pub async fn release(client: &Client, objects: Vec<ObjectId>) {
+async fn release(client: &Client, objects: Vec<ObjectId>) {
     for object in objects {
         if let Err(error) = client.release(object).await {
             tracing::warn!(%object, %error, "a data file that was put could not be released");

@@ -46,6 +46,13 @@ impl Error {
         Error::Refused { code, message: message.into(), field: None }
     }
 
+    /// The index of the task at fault, where the scheduler names one.
+    pub fn task(&self) -> Option<u32> {
+        let Error::Refused { field: Some(field), .. } = self else { return None };
+        let (index, _) = field.strip_prefix("graph.tasks[")?.split_once(']')?;
+        index.parse().ok()
+    }
+
     /// Whether the same call may succeed later, unchanged.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -39,13 +39,13 @@ pub(crate) struct Builder {
 pub(crate) type Resolve<'a> = &'a dyn Fn(&str) -> Checked<Input>;
 
 impl Builder {
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: Source, limits: Limits) -> Self {
         Builder {
             graph: TaskGraph::default(),
             files: Vec::new(),
             places: Vec::new(),
             source,
-            limits: Limits::default(),
+            limits,
             templates: HashMap::new(),
             literals: HashMap::new(),
             by_path: HashMap::new(),

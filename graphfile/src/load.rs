@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use drawloom_model::TaskGraph;
+use drawloom_model::{Limits, TaskGraph};
 
 use crate::build::Builder;
 use crate::data::{FileObject, Source, directory_of, read_text};
@@ -20,6 +20,8 @@ pub struct LoadOptions {
     pub parameters: BTreeMap<String, String>,
     /// How many steps a program may take: one for each turn of a loop and each call.
     pub max_steps: u64,
+    /// Bounds on the graph.
+    pub limits: Limits,
     /// How many bytes a program's values may take.
     pub max_heap_bytes: usize,
     /// Whether data files may lie outside the graph file's directory.
@@ -32,6 +34,7 @@ impl Default for LoadOptions {
     fn default() -> Self {
         LoadOptions {
             parameters: BTreeMap::new(),
+            limits: Limits::default(),
             max_steps: 20_000_000,
             max_heap_bytes: 1 << 30,
             allow_outside: false,
@@ -75,7 +78,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
     };
     let text = read_text(path)?;
     let source = Source { directory: directory_of(path), allow_outside: options.allow_outside };
-    let mut builder = Builder::new(source);
+    let mut builder = Builder::new(source, options.limits);
     builder.graph.name =
         path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let builder = match parse {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use drawloom_graphfile::{LoadOptions, Loaded, load, schema};
-use drawloom_model::{Input, ProcessInput, Run};
+use drawloom_model::{Input, Limits, ProcessInput, Run};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
@@ -21,6 +21,14 @@ fn load_text(name: &str, text: impl AsRef<[u8]>) -> Result<Loaded, String> {
 fn check(name: &str, text: impl AsRef<[u8]>, expected: &str) {
     let error = load_text(name, text).expect_err("a bad file");
     assert_eq!(error, expected);
+}
+
+#[test]
+fn graphs_beyond_the_limits_are_refused_where_they_exceed_them() {
+    let limits = Limits { tasks: 47, ..Limits::default() };
+    let options = LoadOptions { limits, ..LoadOptions::default() };
+    let error = load(&example("sweep.json"), &options).expect_err("48 tasks").to_string();
+    assert!(error.contains("sweep.json:") && error.contains("more than 47 tasks"), "{error}");
 }
 
 #[test]

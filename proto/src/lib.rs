@@ -7,12 +7,14 @@ mod chunk;
 mod convert;
 mod field;
 mod link;
+mod listen;
 mod status;
 
 pub use chunk::{Assembly, CHUNK_BYTES, ChunkError, Description, Tally, split_object};
 pub use convert::{append_chunk, nanos, split_graph};
 pub use field::FieldError;
 pub use link::{TemplateReceiver, TemplateSender};
+pub use listen::{Listen, ListenError, Socket};
 pub use status::{FIELD_KEY, Rejection};
 
 /// Types, clients and servers generated from the `.proto` files.

@@ -90,10 +90,14 @@ fn describe(record: &Record) -> String {
         _ => text::rate(value),
     };
     let mode = match record.transport {
-        Some(transport) => format!("{} {transport}", record.mode.name()),
+        Some(transport) => format!("{} {}", record.mode.name(), transport.name()),
         None => record.mode.name().to_owned(),
     };
     let bound = if record.is_rate() { ">=" } else { "<=" };
+    let target = record.target.map(|target| format!("{bound} {}", figure(target)));
+    let p99 = record.p99_target.map(|target| format!("p99 {}", figure(target)));
+    let targets: Vec<String> = target.into_iter().chain(p99).collect();
+    let targets = targets.join(", ");
     row([
         record.bench,
         &mode,
@@ -101,7 +105,7 @@ fn describe(record: &Record) -> String {
         &figure(record.min),
         &figure(record.max),
         &record.p99.map(figure).unwrap_or_default(),
-        &record.target.map(|target| format!("{bound} {}", figure(target))).unwrap_or_default(),
+        &targets,
         if record.met == Some(false) { "missed" } else { "" },
     ])
 }
@@ -109,7 +113,7 @@ fn describe(record: &Record) -> String {
 fn row(cells: [&str; 8]) -> String {
     let [bench, mode, value, min, max, p99, target, remark] = cells;
     let row = format!(
-        "{bench:<16} {mode:<12} {value:>10} {min:>10} {max:>10} {p99:>10} {target:>14} {remark}"
+        "{bench:<16} {mode:<12} {value:>10} {min:>10} {max:>10} {p99:>10}  {target:<24} {remark}"
     );
     row.trim_end().to_owned()
 }

@@ -5,13 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use drawloom_executor::{Config, Listen, ParseListenError, run_remote};
+use drawloom_executor::{Config, metrics as recorded, run_remote};
 use drawloom_model::Taint;
+use drawloom_proto::Listen;
+use serde_json::json;
 
 use crate::args::{DEFAULT_ENDPOINT, Global};
 use crate::children::follow_parent;
-use crate::error::BadInput;
 use crate::interrupt::Interrupts;
+use crate::metrics::{self, Page};
+use crate::output;
 use crate::quantity::{parse_bytes, parse_pair, parse_resource, parse_taint};
 
 const EXAMPLES: &str = "\
@@ -19,6 +22,7 @@ Examples:
   drawloom executor
   drawloom executor --scheduler http://127.0.0.1:7070 --cores 4 --memory 8G
   drawloom executor --label zone=a --taint spot --resource licence=2
+  drawloom executor --metrics 127.0.0.1:9101
 
 Ctrl-C empties it: it takes nothing more, and ends when its objects have moved away. A second
 Ctrl-C ends it at once.";
@@ -53,7 +57,10 @@ pub struct ExecutorCommand {
     resources: Vec<(String, u64)>,
     /// Where others fetch its objects: a loopback address or unix:PATH
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: String,
+    listen: Listen,
+    /// Serve metrics at http://ADDRESS/metrics
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<Listen>,
     /// Where processes get their scratch directories
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -77,7 +84,15 @@ impl ExecutorCommand {
         let mut interrupts = Interrupts::listen()?;
         let endpoint = self.scheduler.clone().or_else(|| global.endpoint.clone());
         let endpoint = endpoint.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-        let config = self.config()?;
+        let page = Page::open(self.metrics.as_ref(), recorded::describe).await?;
+        if let Some(page) = &page {
+            tracing::info!("metrics at {}", page.address());
+            if global.json {
+                output::json(&json!({ "metrics": page.address() }))?;
+            }
+        }
+        let mut metrics = std::pin::pin!(metrics::show(page, || async {}));
+        let config = self.config();
         let (drain, wanted) = tokio::sync::oneshot::channel();
         let mut running = std::pin::pin!(run_remote(config, &endpoint, async {
             // Never comes when the sender is gone.
@@ -90,20 +105,20 @@ impl ExecutorCommand {
                 ended?;
                 return Ok(ExitCode::SUCCESS);
             }
+            failed = &mut metrics => match failed? {},
             () = interrupts.next() => tracing::info!("draining; interrupt again to end at once"),
         }
         let _ = drain.send(());
         tokio::select! {
             ended = running => ended?,
+            failed = metrics => match failed? {},
             () = interrupts.next() => return Err(anyhow!("ended before it was empty")),
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn config(self) -> Result<Config> {
-        let listen: Listen =
-            self.listen.parse().map_err(|error: ParseListenError| BadInput(error.to_string()))?;
-        Ok(Config {
+    fn config(self) -> Config {
+        Config {
             name: self.name,
             cores: self.cores,
             memory_bytes: self.memory,
@@ -111,10 +126,10 @@ impl ExecutorCommand {
             labels: self.labels.into_iter().collect(),
             taints: self.taints,
             custom: self.resources.into_iter().map(|(name, milli)| (name.into(), milli)).collect(),
-            listen,
+            listen: Some(self.listen),
             runs_processes: !self.no_processes,
             scratch: self.scratch,
             ..Config::default()
-        })
+        }
     }
 }

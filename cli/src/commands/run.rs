@@ -20,7 +20,7 @@ use crate::follow::{Followed, follow};
 use crate::interrupt::Interrupts;
 use crate::progress::{Tally, progress};
 use crate::quantity::parse_bytes;
-use crate::source::{Source, put_files, release};
+use crate::source::{Source, submit};
 use crate::{output, text, value};
 
 const EXAMPLES: &str = "\
@@ -90,11 +90,7 @@ async fn run_graph(
     interrupts: &mut Interrupts,
 ) -> Result<ExitCode> {
     let before = client.cluster().await?;
-    let mut graph = loaded.graph;
-    let put = put_files(client, &mut graph, loaded.files).await?;
-    let submitted = client.submit(graph).await;
-    release(client, put).await;
-    let mut job = submitted?;
+    let mut job = submit(client, loaded, None).await?;
     if !global.quiet {
         eprintln!("{} with {} tasks", job.id(), job.tasks());
     }

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use drawloom_scheduler::{Config, Listen, ListenError, MetricsConfig, Service, metrics};
+use drawloom_proto::Listen;
+use drawloom_scheduler::{Config, Service, metrics as recorded};
 use serde_json::json;
 
 use crate::args::Global;
 use crate::children::follow_parent;
-use crate::error::BadInput;
 use crate::interrupt::Interrupts;
+use crate::metrics::{self, Page};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -29,21 +30,16 @@ authenticated.";
 pub struct SchedulerCommand {
     /// A loopback address; port 0 for any that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
-    listen: String,
+    listen: Listen,
     /// Listen at this Unix socket, too
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
     /// Serve metrics at http://ADDRESS/metrics
     #[arg(long, value_name = "ADDRESS")]
-    metrics: Option<String>,
+    metrics: Option<Listen>,
     /// End when this process is gone
     #[arg(long, hide = true, value_name = "PID")]
     parent: Option<u32>,
-}
-
-/// Reads an address that is listened on.
-fn address(text: &str) -> Result<Listen> {
-    Ok(text.parse().map_err(|error: ListenError| BadInput(error.to_string()))?)
 }
 
 impl SchedulerCommand {
@@ -56,25 +52,29 @@ impl SchedulerCommand {
             follow_parent(parent)?;
         }
         let mut interrupts = Interrupts::listen()?;
-        let mut listen = vec![address(&self.listen)?];
+        let mut listen = vec![self.listen];
         listen.extend(self.unix.map(Listen::Unix));
-        let metrics = match &self.metrics {
-            Some(text) => {
-                Some(MetricsConfig { listen: address(text)?, recorder: metrics::install()? })
-            }
-            None => None,
+        let page = Page::open(self.metrics.as_ref(), recorded::describe).await?;
+        let service = Service::bind(Config { listen, ..Config::default() }).await?;
+        announce(global, &service, page.as_ref())?;
+        let handle = service.handle().clone();
+        let refresh = move || {
+            let handle = handle.clone();
+            // A scheduler that stops shows what it last knew.
+            async move { recorded::refresh(&handle).await.unwrap_or_default() }
         };
-        let service = Service::bind(Config { listen, metrics, ..Config::default() }).await?;
-        announce(global, &service)?;
-        service.run(async move { interrupts.next().await }).await?;
+        tokio::select! {
+            ended = service.run(async move { interrupts.next().await }) => ended?,
+            failed = metrics::show(page, refresh) => match failed? {},
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn announce(global: &Global, service: &Service) -> Result<()> {
+fn announce(global: &Global, service: &Service, page: Option<&Page>) -> Result<()> {
     let addresses: Vec<String> = service.addresses().iter().map(ToString::to_string).collect();
-    let metrics = service.metrics_address().map(|address| format!("{address}/metrics"));
-    for address in addresses.iter().chain(&metrics) {
+    let metrics = page.map(Page::address);
+    for address in addresses.iter().map(String::as_str).chain(metrics) {
         tracing::info!("listening at {address}");
     }
     if global.json {

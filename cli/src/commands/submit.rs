@@ -9,7 +9,7 @@ use serde_json::json;
 use super::connect;
 use crate::args::Global;
 use crate::output;
-use crate::source::{Source, put_files, release};
+use crate::source::{Source, submit};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,14 +36,7 @@ impl Submit {
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let loaded = self.source.load()?;
         let client = connect(global).await?;
-        let mut graph = loaded.graph;
-        let put = put_files(&client, &mut graph, loaded.files).await?;
-        let submitted = match self.token {
-            Some(token) => client.submit_with_token(graph, token).await,
-            None => client.submit(graph).await,
-        };
-        release(&client, put).await;
-        let job = submitted?;
+        let job = submit(&client, loaded, self.token).await?;
         if global.json {
             let existing = job.is_existing();
             output::json(&json!({

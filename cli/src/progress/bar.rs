@@ -32,6 +32,10 @@ impl Progress for Bar {
         self.0.tick();
     }
 
+    fn tell(&mut self, line: &str) {
+        self.0.suspend(|| eprintln!("{line}"));
+    }
+
     fn finish(&mut self) {
         self.0.finish_and_clear();
     }

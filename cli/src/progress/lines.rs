@@ -27,5 +27,9 @@ impl Progress for Lines {
         }
     }
 
+    fn tell(&mut self, line: &str) {
+        eprintln!("{line}");
+    }
+
     fn finish(&mut self) {}
 }

@@ -14,11 +14,13 @@ use bar::Bar;
 use lines::Lines;
 
 /// Shows a tally now and then.
-pub trait Progress {
+pub trait Progress: Send {
     /// How often it wants to be shown.
     fn interval(&self) -> Duration;
     /// Shows how things stand.
     fn show(&mut self, tally: &Tally);
+    /// Says something that stays to be read.
+    fn tell(&mut self, line: &str);
     /// Takes away what must not stay.
     fn finish(&mut self);
 }
@@ -43,6 +45,8 @@ impl Progress for Silence {
     }
 
     fn show(&mut self, _: &Tally) {}
+
+    fn tell(&mut self, _: &str) {}
 
     fn finish(&mut self) {}
 }

@@ -86,6 +86,11 @@ impl Tally {
         self.succeeded + self.failed + self.cancelled
     }
 
+    /// Whether no task is known to run.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// How many tasks failed.
     pub fn failed(&self) -> u32 {
         self.failed

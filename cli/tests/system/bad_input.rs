@@ -54,12 +54,14 @@ fn wrong_shapes_are_found_before_anything_runs() {
     let text = r#"
 [inputs.a]
 value = [[1, 2, 3], [4, 5, 6]]
+[inputs.b]
+value = [[1, 2], [3, 4]]
 [[tasks]]
-name = "square"
+name = "product"
 kernel = "matmul"
-inputs = ["a", "a"]
+inputs = ["a", "b"]
 "#;
-    check("s.toml", text, 2, &["s.toml:", "square", "[2, 3]"]);
+    check("s.toml", text, 2, &["s.toml:6", "product", "[2, 3]", "[2, 2]"]);
 }
 
 #[test]
@@ -83,20 +85,51 @@ fn duplicate_names_are_named() {
 }
 
 #[test]
-fn impossible_requests_are_refused_with_the_resource() {
+fn impossible_requests_are_refused_with_the_resource_and_the_line() {
+    for (request, part) in [
+        ("request = { cpu = 100000 }", "asks for 100000 cores"),
+        ("request = { memory = \"900TiB\" }", "memory: asks for"),
+        ("request = { gpu = 1 }", "gpu: asks for 1 device(s)"),
+        ("request = { custom = { licence = 1 } }", "licence: asks for 1"),
+        ("request = { labels = { zone = \"a\" } }", "zone"),
+    ] {
+        let text = format!("\n[[tasks]]\nname = \"greedy\"\nkernel = \"noop\"\n{request}\n");
+        check("r.toml", &text, 2, &["r.toml:2: ", "\"greedy\" fits no executor", part]);
+    }
+}
+
+#[test]
+fn files_beyond_the_limit_are_refused() {
+    let file = GraphFile::new("large.json", "");
+    let open = std::fs::File::options().write(true).open(file.path()).expect("the file");
+    open.set_len(1 << 40).expect("a sparse file");
+    let said = say(&["run", file.path()]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("it is larger than the limit of"), "{}", said.err);
+}
+
+#[test]
+fn objects_that_fit_nowhere_fail_their_task() {
     let text = r#"
 [[tasks]]
-name = "greedy"
-kernel = "noop"
-request = { cpu = 100000 }
+name = "huge"
+kernel = "fill"
+attributes = { shape = [1000000, 10000000], value = 1.0 }
 "#;
-    check("r.toml", text, 2, &["greedy", "asks for 100000 cores"]);
+    check("h.toml", text, 1, &["\"huge\" failed", "bytes"]);
 }
 
 #[test]
 fn missing_executables_are_named() {
     let text = "tasks:\n  - {name: a, process: {argv: [no-such-program-here]}}\n";
     check("e.yaml", text, 1, &["task \"a\" failed", "no-such-program-here"]);
+}
+
+#[test]
+fn files_that_are_no_programs_are_told() {
+    let file = GraphFile::new("plain.txt", "no program");
+    let text = format!("tasks:\n  - {{name: a, process: {{argv: [{:?}]}}}}\n", file.path());
+    check("p.yaml", &text, 1, &["task \"a\" failed", "Permission denied"]);
 }
 
 #[test]

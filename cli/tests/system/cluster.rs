@@ -85,10 +85,61 @@ fn metrics_are_served() {
         "--metrics",
         "127.0.0.1:0",
     ]);
-    let page = scheduler.announced["metrics"].as_str().expect("an address");
+    let text = page(&scheduler);
+    for name in [
+        "200 OK",
+        "scheduler_tasks{state=\"running\"}",
+        "# HELP scheduler_placements_total",
+        "scheduler_inputs_total{place=\"local\"}",
+    ] {
+        assert!(text.contains(name), "{name} is not in {text}");
+    }
+    let executor = Server::start(&[
+        "--json",
+        "executor",
+        "--scheduler",
+        scheduler.endpoint(),
+        "--metrics",
+        "127.0.0.1:0",
+    ]);
+    let text = "tasks:\n  - {name: a, process: {argv: [echo, hello]}}\n";
+    let file = GraphFile::new("e.yaml", text);
+    let run = ["--endpoint", scheduler.endpoint(), "run", file.path(), "--wait-for-resources"];
+    let said = say(&run);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let text = page(&executor);
+    for name in [
+        "200 OK",
+        "executor_attempts_total{kernel=\"echo\",outcome=\"succeeded\"} 1",
+        "# HELP executor_run_seconds",
+        "executor_output_bytes_total 6",
+    ] {
+        assert!(text.contains(name), "{name} is not in {text}");
+    }
+}
+
+#[test]
+fn metrics_have_an_address_of_their_own() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("bound").to_string();
+    for (address, code, part) in [
+        (taken.as_str(), 3, "is in use"),
+        ("0.0.0.0:0", 2, "not a loopback address"),
+        ("localhost", 2, "no address to listen on"),
+    ] {
+        for server in ["scheduler", "executor"] {
+            let said = say(&[server, "--listen", "127.0.0.1:0", "--metrics", address]);
+            assert_eq!(said.code, Some(code), "{}", said.err);
+            assert!(said.err.contains(part), "{}", said.err);
+        }
+    }
+}
+
+/// What a server's metrics page shows.
+fn page(server: &Server) -> String {
+    let page = server.announced["metrics"].as_str().expect("an address");
     let address = page.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));
-    let text = fetch(address.expect("an address"), "/metrics");
-    assert!(text.contains("200 OK") && text.contains("scheduler_"), "{text}");
+    fetch(address.expect("an address"), "/metrics")
 }
 
 /// A plain HTTP request.
@@ -109,9 +160,15 @@ fn tasks_wait_for_an_executor_only_where_that_is_asked_for() {
     let refused = cluster.say(&["run", file.path()]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.err.contains("no executor has joined"), "{}", refused.err);
+    let endpoint = cluster.scheduler.endpoint();
+    let run = ["--endpoint", endpoint, "run", file.path(), "--wait-for-resources"];
+    let mut waiting = Server::start_talking(&run);
+    let told = waiting.line_with("task 0 waits");
+    assert!(told.contains("no executor"), "{told}");
     let said = cluster.say(&["submit", file.path(), "--wait-for-resources"]);
     let job = said.out.trim().to_owned();
     assert_eq!(cluster.count(&job, "ready"), 1);
     cluster.add_executor("late");
     assert_eq!(cluster.say(&["watch", &job]).code, Some(0));
+    assert_eq!(waiting.wait(), Some(0));
 }

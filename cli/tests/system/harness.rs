@@ -103,6 +103,21 @@ impl Server {
         Server { child, announced: Value::Null }
     }
 
+    /// Starts a command whose standard error is listened to.
+    pub fn start_talking(arguments: &[&str]) -> Self {
+        let mut command = drawloom();
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().expect("drawloom starts");
+        Server { child, announced: Value::Null }
+    }
+
+    /// Waits for a line on the standard error that has this part; answers the line.
+    pub fn line_with(&mut self, part: &str) -> String {
+        let err = self.child.stderr.as_mut().expect("piped");
+        let mut lines = BufReader::new(err).lines().map(|line| line.expect("text"));
+        lines.find(|line| line.contains(part)).expect("it says so before it ends")
+    }
+
     /// The address that it announced first.
     pub fn endpoint(&self) -> &str {
         self.announced["addresses"][0].as_str().expect("an address")

@@ -11,12 +11,13 @@ mod config;
 mod discover;
 mod driver;
 mod link;
+pub mod metrics;
 mod runner;
 mod start;
 mod store;
 mod transfer;
 
-pub use config::{Config, Listen, ParseListenError};
+pub use config::Config;
 pub use discover::{Machine, discover};
 pub use driver::{FromExecutorSender, ToExecutorReceiver};
 pub use link::run_remote;

@@ -136,6 +136,10 @@ async fn connect(address: &str) -> Result<Channel, ExecutorError> {
                 return Err(ExecutorError::Unreachable { endpoint, reason });
             }
             Err(error) => {
+                if tries == 0 {
+                    let patience = PAUSE * TRIES;
+                    tracing::info!("no scheduler at {address} yet; trying for {patience:?}");
+                }
                 tracing::debug!(%error, address, "no scheduler yet");
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;

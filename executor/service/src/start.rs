@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use drawloom_executor_core::{Config as CoreConfig, Event, Executor};
 use drawloom_model::{ExecutorInfo, ObjectKey, Value};
+use drawloom_proto::ListenError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -27,13 +28,8 @@ pub enum ExecutorError {
         source: io::Error,
     },
     /// Its objects cannot be served there.
-    #[error("cannot serve objects at {address}: {source}")]
-    Listen {
-        /// Where.
-        address: String,
-        /// The system's answer.
-        source: io::Error,
-    },
+    #[error("cannot serve objects: {0}")]
+    Listen(ListenError),
     /// The scheduler's address means nothing.
     #[error("{endpoint:?} is no scheduler's address: {reason}")]
     Endpoint {
@@ -155,8 +151,13 @@ pub async fn start(
     let store = Arc::new(store);
     let (news_sender, news) = mpsc::unbounded_channel();
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
-    let server = Server::start(&config.listen, objects.clone()).await?;
-    info.address = server.as_ref().map(|server| server.address().to_owned()).unwrap_or_default();
+    let server = match &config.listen {
+        Some(listen) => {
+            Some(Server::start(listen, objects.clone()).await.map_err(ExecutorError::Listen)?)
+        }
+        None => None,
+    };
+    info.address = server.as_ref().map(|server| server.address().to_string()).unwrap_or_default();
     let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores });
     let heartbeat = config.heartbeat;
     let workers = Workers::new(Arc::clone(&store), config);

@@ -1,10 +1,6 @@
 //! Objects between executors: serving them and fetching them.
 
 use std::collections::HashMap;
-use std::io;
-use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +11,10 @@ use drawloom_model::{INLINE_LIMIT_BYTES, ObjectKey, Value};
 use drawloom_proto::v1::object_store_client::ObjectStoreClient;
 use drawloom_proto::v1::object_store_server::{ObjectStore, ObjectStoreServer};
 use drawloom_proto::{
-    CHUNK_BYTES, Description, MAX_MESSAGE_BYTES, Rejection, Tally, split_object, v1,
+    CHUNK_BYTES, Description, Listen, ListenError, MAX_MESSAGE_BYTES, Rejection, Socket, Tally,
+    split_object, v1,
 };
 use smallvec::SmallVec;
-use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
@@ -28,9 +24,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::driver::News;
-use crate::start::{ExecutorError, LocalObjects};
+use crate::start::LocalObjects;
 use crate::store::Store;
-use crate::{ArenaFull, Draft, Listen};
+use crate::{ArenaFull, Draft};
 
 /// Fetches at a time; more would only share the same wires.
 const FETCHES: usize = 8;
@@ -40,47 +36,35 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Serves an executor's objects for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Server {
-    address: String,
+    address: Listen,
     task: JoinHandle<()>,
-    socket: Option<std::path::PathBuf>,
 }
 
 impl Server {
-    /// Serves where the settings say; not at all where they say so.
-    pub(crate) async fn start(
-        listen: &Listen,
-        objects: LocalObjects,
-    ) -> Result<Option<Self>, ExecutorError> {
+    /// Serves where the settings say.
+    pub(crate) async fn start(listen: &Listen, objects: LocalObjects) -> Result<Self, ListenError> {
         let service =
             ObjectStoreServer::new(Served { objects }).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let router = tonic::transport::Server::builder().add_service(service);
-        let server = match listen {
-            Listen::Nowhere => return Ok(None),
-            Listen::Tcp(address) => {
-                let wrong = |source| ExecutorError::Listen { address: address.to_string(), source };
-                if !address.ip().is_loopback() {
-                    let refusal = crate::ParseListenError::NotLoopback(address.ip());
-                    return Err(wrong(io::Error::new(io::ErrorKind::InvalidInput, refusal)));
-                }
-                let incoming = TcpIncoming::bind(*address).map_err(wrong)?.with_nodelay(Some(true));
-                let local = incoming.local_addr().map_err(wrong)?;
-                let task = tokio::spawn(log_end(router.serve_with_incoming(incoming)));
-                Server { address: format!("http://{local}"), task, socket: None }
+        let socket = Socket::bind(listen).await?;
+        let address = socket
+            .address()
+            .map_err(|source| ListenError::Refused { listen: listen.clone(), source })?;
+        let task = match socket {
+            Socket::Tcp(listener) => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                tokio::spawn(log_end(router.serve_with_incoming(incoming)))
             }
-            Listen::Unix(path) => {
-                let address = format!("unix:{}", path.display());
-                let wrong = |source| ExecutorError::Listen { address: address.clone(), source };
-                remove_stale(path);
-                let incoming = UnixListenerStream::new(UnixListener::bind(path).map_err(wrong)?);
-                let task = tokio::spawn(log_end(router.serve_with_incoming(incoming)));
-                Server { address, task, socket: Some(path.clone()) }
+            Socket::Unix(listener, _) => {
+                let incoming = UnixListenerStream::new(listener);
+                tokio::spawn(log_end(router.serve_with_incoming(incoming)))
             }
         };
-        Ok(Some(server))
+        Ok(Server { address, task })
     }
 
     /// Where it is reached.
-    pub(crate) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &Listen {
         &self.address
     }
 }
@@ -88,7 +72,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
-        if let Some(socket) = &self.socket {
+        if let Listen::Unix(socket) = &self.address {
             let _ = std::fs::remove_file(socket);
         }
     }
@@ -97,14 +81,6 @@ impl Drop for Server {
 async fn log_end(serve: impl Future<Output = Result<(), tonic::transport::Error>>) {
     if let Err(error) = serve.await {
         tracing::error!(%error, "objects are no longer served");
-    }
-}
-
-/// Removes a socket that a dead process left behind.
-fn remove_stale(path: &Path) {
-    let is_socket = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if is_socket && StdUnixStream::connect(path).is_err() {
-        let _ = std::fs::remove_file(path);
     }
 }
 

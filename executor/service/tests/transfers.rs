@@ -4,11 +4,12 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
-use drawloom_executor::{Config, Listen};
+use drawloom_executor::Config;
 use drawloom_model::{Attributes, FailureKind, FromExecutor, ToExecutor, Value};
+use drawloom_proto::Listen;
 
 async fn serving(listen: Listen) -> Loom {
-    Loom::new(Config { listen, ..config() }).await
+    Loom::new(Config { listen: Some(listen), ..config() }).await
 }
 
 fn tcp() -> Listen {
@@ -82,7 +83,7 @@ async fn streams_to_an_executor_are_kept() {
 async fn a_port_in_use_is_told() {
     let first = serving(tcp()).await;
     let address = first.handle.info.address.strip_prefix("http://").expect("tcp").to_owned();
-    let listen = address.parse().expect("an address");
+    let listen = Some(address.parse().expect("an address"));
     let (outbox, _news) = tokio::sync::mpsc::unbounded_channel();
     let (_orders, inbox) = tokio::sync::mpsc::unbounded_channel();
     let error = drawloom_executor::start(Config { listen, ..config() }, outbox, inbox).await;
@@ -92,7 +93,7 @@ async fn a_port_in_use_is_told() {
 
 #[tokio::test]
 async fn only_loopback_is_listened_at() {
-    let listen = Listen::Tcp(([0, 0, 0, 0], 0).into());
+    let listen = Some(Listen::Tcp(([0, 0, 0, 0], 0).into()));
     let (outbox, _news) = tokio::sync::mpsc::unbounded_channel();
     let (_orders, inbox) = tokio::sync::mpsc::unbounded_channel();
     let error = drawloom_executor::start(Config { listen, ..config() }, outbox, inbox).await;

@@ -355,6 +355,8 @@ pub enum Refusal {
         describe(reasons)
     )]
     Impossible {
+        /// The task's index in its job.
+        index: u32,
         /// The task, for people.
         task: String,
         /// For each variant and executor, what is in the way.

@@ -6,6 +6,7 @@ use drawloom_model::{ExecutorId, FromExecutor, Limits, RequestId, Time, ToExecut
 use drawloom_scheduler_core::{Command, Commands, Config, Event, Fact, Refusal, Reply, Scheduler};
 use tokio::sync::{mpsc, watch};
 
+use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::handle::{Admitted, Answer, Handle, Input, OrderSender, Query, Shell};
 use crate::log::{Logs, OutputTypes, Retention};
@@ -99,7 +100,8 @@ impl Outbox {
 impl Driver {
     async fn run(mut self) {
         let mut inputs = Vec::with_capacity(BATCH);
-        while self.state == Running::Yes && self.receive(&mut inputs).await {
+        let mut alarm = Alarm::new();
+        while self.state == Running::Yes && self.receive(&mut inputs, &mut alarm).await {
             let now = self.clock.now();
             self.expire_jobs(now);
             for input in inputs.drain(..) {
@@ -115,18 +117,14 @@ impl Driver {
     }
 
     /// Waits for inputs or the core's deadline; false when every handle is gone.
-    async fn receive(&mut self, inputs: &mut Vec<Input>) -> bool {
-        let deadline = self.shell.scheduler.next_timeout().map(|due| self.clock.instant(due));
-        let due = async {
-            match deadline {
-                Some(instant) => tokio::time::sleep_until(instant.into()).await,
-                None => std::future::pending().await,
-            }
-        };
+    async fn receive(&mut self, inputs: &mut Vec<Input>, alarm: &mut Alarm) -> bool {
+        if let Some(due) = self.shell.scheduler.next_timeout() {
+            alarm.set(self.clock.instant(due));
+        }
         tokio::select! {
             biased;
             received = self.inputs.recv_many(inputs, BATCH) => received > 0,
-            () = due => true,
+            () = alarm.rings() => true,
         }
     }
 
@@ -148,6 +146,9 @@ impl Driver {
             }
             Input::Attach { executor, info, orders, seat } => {
                 tracing::info!(%executor, name = info.name, address = info.address, "executor joined");
+                if self.shell.scheduler.executors().any(|other| other.info.name == info.name) {
+                    tracing::warn!(%executor, name = info.name, "another executor has this name");
+                }
                 self.executors.insert(
                     executor,
                     Outbox { orders, pending: Vec::new(), urgent: false, _seat: seat },

@@ -2,17 +2,17 @@
 //!
 //! One task, the [`driver`], owns the core and everything that changes; others talk to it through
 //! a [`Handle`]. [`Service`] adds the network: gRPC for clients and executors on loopback or Unix
-//! sockets, and a page of metrics. A program that needs no network starts the driver alone.
+//! sockets. A program that needs no network starts the driver alone.
 
+mod alarm;
 mod clock;
 pub mod driver;
 mod handle;
 mod latency;
-mod listen;
 mod log;
 mod meter;
 pub mod metrics;
-mod rejection;
+pub mod rejection;
 mod rpc;
 mod service;
 mod submit;
@@ -22,7 +22,6 @@ mod wire;
 pub use clock::Clock;
 pub use driver::DriverConfig;
 pub use handle::{Admitted, AskError, Attachment, Handle, OrderSender, Stopped};
-pub use listen::{Listen, ListenError};
 pub use log::{JobLog, Retention};
-pub use service::{Config, MetricsConfig, RequestLimits, Service, ServiceError};
+pub use service::{Config, RequestLimits, Service, ServiceError};
 pub use submit::{Added, SubmitError};

@@ -1,38 +1,11 @@
-//! Metrics: what is measured, and the page that shows it.
+//! What is measured. It is recorded by the `metrics` facade; the binary chooses who listens.
 
-use std::time::Duration;
-
-use axum::Router;
-use axum::extract::State;
-use axum::routing::get;
 use drawloom_scheduler_core::{Counters, Scheduler, TaskState};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
-use tonic::codegen::http;
 
-use crate::handle::Handle;
-use crate::listen::{Listen, ListenError, Socket};
-use crate::service::{MetricsConfig, ServiceError};
+use crate::handle::{Handle, Stopped};
 
-/// Bounds of the buckets of every histogram: from 1 us to 100 s, three in each power of ten.
-const BUCKETS: [f64; 25] = [
-    1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2,
-    5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0,
-];
-/// How often samples that nobody has asked for are summed up.
-const UPKEEP: Duration = Duration::from_secs(5);
-
-/// Installs the recorder of this process, once, at its start.
-///
-/// # Errors
-/// When there is one already.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder()?;
-    describe();
-    Ok(recorder)
-}
-
-fn describe() {
+/// Tells the recorder of this process what the scheduler's metrics mean.
+pub fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_gauge!("scheduler_tasks", "Tasks of kept jobs, by state");
     describe_counter!("scheduler_placements_total", "Placements, by policy and reason");
@@ -55,62 +28,14 @@ fn describe() {
     describe_gauge!("executor_busy_core_seconds", "Core seconds used by attempts that ended");
 }
 
-/// The metrics page.
-#[derive(Debug)]
-pub(crate) struct Exporter {
-    socket: TcpListener,
-    address: Listen,
-    recorder: PrometheusHandle,
+/// Brings up to date what is sampled, not counted as it happens.
+///
+/// # Errors
+/// When the scheduler stops.
+pub async fn refresh(handle: &Handle) -> Result<(), Stopped> {
+    handle.query(|scheduler, _| sample(scheduler)).await
 }
 
-impl Exporter {
-    pub async fn bind(config: MetricsConfig) -> Result<Self, ServiceError> {
-        match Socket::bind(&config.listen).await? {
-            Socket::Tcp(socket) => {
-                let address = Listen::Tcp(socket.local_addr()?);
-                Ok(Exporter { socket, address, recorder: config.recorder })
-            }
-            Socket::Unix(..) => {
-                Err(ListenError::Unreadable { text: config.listen.to_string() }.into())
-            }
-        }
-    }
-
-    pub fn address(&self) -> &Listen {
-        &self.address
-    }
-
-    /// Shows the page until the driver stops.
-    pub async fn run(self, handle: Handle) -> Result<(), ServiceError> {
-        let page = Page { recorder: self.recorder.clone(), handle: handle.clone() };
-        let router = Router::new().route("/metrics", get(render)).with_state(page);
-        let upkeep = async {
-            loop {
-                tokio::time::sleep(UPKEEP).await;
-                self.recorder.run_upkeep();
-            }
-        };
-        tokio::select! {
-            served = axum::serve(self.socket, router) => Ok(served?),
-            () = upkeep => Ok(()),
-            () = handle.stopped() => Ok(()),
-        }
-    }
-}
-
-#[derive(Clone)]
-struct Page {
-    recorder: PrometheusHandle,
-    handle: Handle,
-}
-
-async fn render(State(page): State<Page>) -> Result<String, http::StatusCode> {
-    let sampled = page.handle.query(|scheduler, _| sample(scheduler)).await;
-    sampled.map_err(|_| http::StatusCode::SERVICE_UNAVAILABLE)?;
-    Ok(page.recorder.render())
-}
-
-/// Brings gauges and counters up to date.
 fn sample(scheduler: &Scheduler) {
     let counters = scheduler.counters();
     for state in TaskState::ALL {

@@ -9,13 +9,17 @@ use crate::handle::{AskError, Stopped};
 use crate::submit::SubmitError;
 
 /// What a client hears when the scheduler stops.
-pub(crate) fn stopped(stopped: Stopped) -> Rejection {
+pub fn stopped(stopped: Stopped) -> Rejection {
     Rejection::new(Code::Unavailable, stopped.to_string())
 }
 
 /// What a client hears of the core's refusal.
-pub(crate) fn refused(refusal: &Refusal) -> Rejection {
+pub fn refused(refusal: &Refusal) -> Rejection {
     let (code, field) = match refusal {
+        Refusal::Impossible { index, .. } => {
+            let field = format!("graph.tasks[{index}]");
+            return Rejection::new(Code::FailedPrecondition, refusal.to_string()).with_field(field);
+        }
         Refusal::UnknownJob { .. } => (Code::NotFound, "job"),
         Refusal::UnknownTask { .. } => (Code::NotFound, "tasks"),
         Refusal::UnknownObject { .. } => (Code::NotFound, "object"),
@@ -23,14 +27,14 @@ pub(crate) fn refused(refusal: &Refusal) -> Rejection {
         Refusal::JobEnded { .. } => (Code::FailedPrecondition, "job"),
         Refusal::WrongFirstTask { .. } => (Code::FailedPrecondition, "first_task"),
         Refusal::ObjectDropped { .. } => (Code::FailedPrecondition, "graph.tasks"),
-        Refusal::Impossible { .. } => (Code::FailedPrecondition, "graph.templates"),
         Refusal::DuplicateName { .. } => (Code::InvalidArgument, "graph"),
         Refusal::TokenReused { .. } => (Code::AlreadyExists, "header.token"),
     };
     Rejection::new(code, refusal.to_string()).with_field(field)
 }
 
-pub(crate) fn ask(error: AskError) -> Rejection {
+/// What a client hears when something asked for is not done.
+pub fn ask(error: AskError) -> Rejection {
     match error {
         AskError::Refused(refusal) => refused(&refusal),
         AskError::Stopped(error) => stopped(error),
@@ -38,7 +42,7 @@ pub(crate) fn ask(error: AskError) -> Rejection {
 }
 
 /// What a client hears when its graph is not taken.
-pub(crate) fn submit(error: SubmitError) -> Rejection {
+pub fn submit(error: SubmitError) -> Rejection {
     match error {
         SubmitError::Refused(refusal) => refused(&refusal),
         SubmitError::Stopped(error) => stopped(error),
@@ -71,6 +75,6 @@ fn structure(error: &GraphError) -> Rejection {
 }
 
 /// A client named a task that the job does not have.
-pub(crate) fn no_such_task(job: &str, task: &str) -> Rejection {
+pub fn no_such_task(job: &str, task: &str) -> Rejection {
     Rejection::new(Code::NotFound, format!("{job} has no task {task}")).with_field("task")
 }

@@ -3,8 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use drawloom_proto::{FILE_DESCRIPTOR_SET, MAX_MESSAGE_BYTES, v1};
-use metrics_exporter_prometheus::PrometheusHandle;
+use drawloom_proto::{FILE_DESCRIPTOR_SET, Listen, ListenError, MAX_MESSAGE_BYTES, Socket, v1};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::{Routes, RoutesBuilder};
@@ -14,8 +13,6 @@ use tonic::transport::server::TcpIncoming;
 use crate::driver::{self, DriverConfig};
 use crate::handle::Handle;
 use crate::latency::Latencies;
-use crate::listen::{Listen, ListenError, Socket};
-use crate::metrics::Exporter;
 use crate::rpc::{Clients, ExecutorLink, Stores};
 
 /// Settings of the service.
@@ -27,17 +24,6 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Bounds on what clients send.
     pub limits: RequestLimits,
-    /// Where metrics are shown, if anywhere.
-    pub metrics: Option<MetricsConfig>,
-}
-
-/// Where metrics are shown.
-#[derive(Clone, Debug)]
-pub struct MetricsConfig {
-    /// A TCP address on loopback.
-    pub listen: Listen,
-    /// The recorder that the binary has installed, see [`crate::metrics::install`].
-    pub recorder: PrometheusHandle,
 }
 
 /// Bounds on what clients send, beside the 16 MiB that one message may have.
@@ -67,7 +53,7 @@ pub enum ServiceError {
     /// A server has failed.
     #[error("the server failed: {0}")]
     Server(#[from] tonic::transport::Error),
-    /// The metrics page has failed, or a socket cannot tell its address.
+    /// A socket cannot tell its address.
     #[error("a socket failed: {0}")]
     Socket(#[from] std::io::Error),
 }
@@ -84,7 +70,6 @@ pub(crate) const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 pub struct Service {
     sockets: Vec<Socket>,
     addresses: Vec<Listen>,
-    metrics: Option<Exporter>,
     handle: Handle,
     limits: RequestLimits,
     heartbeat_timeout: Duration,
@@ -102,24 +87,15 @@ impl Service {
             sockets.push(Socket::bind(listen).await?);
         }
         let addresses = sockets.iter().map(Socket::address).collect::<Result<_, _>>()?;
-        let metrics = match config.metrics {
-            Some(metrics) => Some(Exporter::bind(metrics).await?),
-            None => None,
-        };
         let heartbeat_timeout = config.driver.core.heartbeat_timeout;
         let handle = driver::start(config.driver);
         let limits = config.limits;
-        Ok(Service { sockets, addresses, metrics, handle, limits, heartbeat_timeout })
+        Ok(Service { sockets, addresses, handle, limits, heartbeat_timeout })
     }
 
     /// Where it listens, in the order of the settings, with the ports it was given.
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
-    }
-
-    /// Where metrics are shown.
-    pub fn metrics_address(&self) -> Option<&Listen> {
-        self.metrics.as_ref().map(Exporter::address)
     }
 
     /// A way to talk to the driver from this process.
@@ -136,9 +112,6 @@ impl Service {
         let mut servers = JoinSet::new();
         for socket in self.sockets {
             servers.spawn(serve(socket, routes.clone(), self.handle.clone()));
-        }
-        if let Some(exporter) = self.metrics {
-            servers.spawn(exporter.run(self.handle.clone()));
         }
         tokio::select! {
             Some(ended) = servers.join_next() => report(ended)?,

@@ -190,12 +190,13 @@ impl Scheduler {
             if possible[task.template as usize] {
                 continue;
             }
+            let index = graph.first_task + position as u32;
             let task_name = match &task.name {
                 Some(name) => format!("task {name:?}"),
-                None => format!("task {}", graph.first_task + position as u32),
+                None => format!("task {index}"),
             };
             let reasons = self.obstacles(classes[task.template as usize]);
-            return Err(Refusal::Impossible { task: task_name, reasons });
+            return Err(Refusal::Impossible { index, task: task_name, reasons });
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What becomes of attempts.
 
+use std::time::Duration;
+
 use drawloom_model::{
     AttemptEnd, AttemptId, ExecutorId, Failure, FailureKind, ObjectKey, ObjectReport, Outcome,
     ResourceRequest, TaskKey, Time,
@@ -45,16 +47,14 @@ impl Scheduler {
     ) {
         let AttemptEnd { attempt, outcome, run_time, .. } = end;
         if !self.is_current(executor, attempt) {
-            self.depart(executor, attempt);
+            self.depart(executor, attempt, run_time);
             self.try_stop(executor, commands);
             return;
         }
         let key = attempt.task;
         let Some(active) = self.unplace(key) else { return };
-        let request = self.request_of(&active);
-        let busy = run_time.as_secs_f64() * request.cpu_milli as f64 / 1e3;
+        self.charge(&active, run_time);
         if let Some(entry) = self.cluster.executor_mut(executor) {
-            entry.busy_core_seconds += busy;
             entry.tasks_ended += 1;
         }
         if let Some(last) = self.soft.task_mut(key).and_then(|soft| soft.last.as_mut()) {
@@ -83,7 +83,7 @@ impl Scheduler {
         commands: &mut Commands,
     ) {
         if !self.is_current(executor, attempt) {
-            self.depart(executor, attempt);
+            self.depart(executor, attempt, Duration::ZERO);
             self.try_stop(executor, commands);
             return;
         }
@@ -101,15 +101,25 @@ impl Scheduler {
     }
 
     /// An attempt that ended for us earlier is off its executor now.
-    fn depart(&mut self, executor: ExecutorId, attempt: AttemptId) {
+    fn depart(&mut self, executor: ExecutorId, attempt: AttemptId, run_time: Duration) {
         let Some(index) = self.departing.get(&attempt).copied() else { return };
         let on_it = |active: &Active| active.executor == executor;
         if !self.cluster.active(index).is_some_and(on_it) {
             return;
         }
         self.departing.remove(&attempt);
-        self.finish(index);
+        if let Some(active) = self.finish(index) {
+            self.charge(&active, run_time);
+        }
         self.promote(executor);
+    }
+
+    /// Counts what an attempt used, however it ended.
+    fn charge(&mut self, active: &Active, run_time: Duration) {
+        let busy = run_time.as_secs_f64() * self.request_of(active).cpu_milli as f64 / 1e3;
+        if let Some(entry) = self.cluster.executor_mut(active.executor) {
+            entry.busy_core_seconds += busy;
+        }
     }
 
     pub(super) fn finish(&mut self, index: crate::cluster::ActiveIndex) -> Option<Active> {

@@ -59,7 +59,7 @@ impl Scheduler {
     ) {
         let count = self.state.job(key).map_or(0, |job| job.tasks.len() as u32);
         for index in 0..count {
-            self.end_one(TaskKey { job: key, index }, end.clone(), commands);
+            self.end_one(now, TaskKey { job: key, index }, end.clone(), commands);
         }
         self.settle(now);
     }
@@ -74,7 +74,7 @@ impl Scheduler {
         commands: &mut Commands,
     ) {
         let failed = matches!(end, TaskEnd::Failed(_));
-        if !self.end_one(key, end, commands) {
+        if !self.end_one(now, key, end, commands) {
             return;
         }
         let mut stack = vec![key];
@@ -84,7 +84,7 @@ impl Scheduler {
             for index in dependents {
                 let consequence = self.consequence(ended.job, ended.index);
                 let dependent = TaskKey { job: ended.job, index };
-                if self.end_one(dependent, consequence, commands) {
+                if self.end_one(now, dependent, consequence, commands) {
                     stack.push(dependent);
                 }
             }
@@ -107,7 +107,7 @@ impl Scheduler {
     }
 
     /// Ends one task without success; tells whether it had not ended before.
-    fn end_one(&mut self, key: TaskKey, end: TaskEnd, commands: &mut Commands) -> bool {
+    fn end_one(&mut self, now: Time, key: TaskKey, end: TaskEnd, commands: &mut Commands) -> bool {
         let Some(task) = self.state.task(key) else { return false };
         if task.phase.is_final() {
             return false;
@@ -120,6 +120,13 @@ impl Scheduler {
         }
         if let Some(soft) = self.soft.task_mut(key) {
             soft.delayed = false;
+            if let Some(last) = &mut soft.last
+                && let Some(started_at) = last.started_at
+                && last.ended_at.is_none()
+            {
+                last.ended_at = Some(now);
+                last.run_time = now - started_at;
+            }
         }
         self.end_task(key, end, commands);
         true

@@ -1,6 +1,7 @@
 //! The gRPC services: thin adapters between the wire and the driver's handle.
 
 mod cluster;
+mod company;
 mod executor_link;
 mod get;
 mod jobs;

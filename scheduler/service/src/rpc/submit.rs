@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
+use super::company::Company;
 use super::{Clients, Sending, job_id, receive, watch};
 use crate::handle::{Admitted, Handle};
 use crate::rejection;
@@ -25,7 +26,7 @@ pub(super) fn submit(
 ) -> Sending<v1::SubmitReply> {
     let (replies, receiver) = mpsc::channel(REPLIES);
     let (handle, limits) = (clients.handle.clone(), clients.limits);
-    let session = Session { handle, limits, replies, current: None };
+    let session = Session { handle, limits, replies, current: None, company: Company::new() };
     tokio::spawn(session.run(stream));
     ReceiverStream::new(receiver)
 }
@@ -35,6 +36,7 @@ struct Session {
     limits: RequestLimits,
     replies: Replies,
     current: Option<Submission>,
+    company: Company,
 }
 
 /// A submission of which parts are still to come.
@@ -51,6 +53,7 @@ impl Session {
         loop {
             let received = tokio::select! {
                 received = receive(&mut stream) => received,
+                () = self.company.keep_time() => continue,
                 () = self.replies.closed() => return,
                 () = self.handle.stopped() => Err(rejection::stopped(crate::Stopped)),
             };
@@ -92,7 +95,7 @@ impl Session {
         self.finish(submission).await
     }
 
-    async fn finish(&self, submission: Submission) -> Option<()> {
+    async fn finish(&mut self, submission: Submission) -> Option<()> {
         let Submission { id, token, watch, parts } = submission;
         let admitted = match parts {
             Ok(parts) => self.handle.submit(parts.graph, token).await.map_err(rejection::submit),
@@ -104,7 +107,8 @@ impl Session {
                 let accepted = v1::SubmitAccepted { job: job.to_string(), tasks, existing };
                 let accepted = Reply::Accepted(accepted);
                 if watch {
-                    tokio::spawn(watch::forward(log, id, accepted, self.replies.clone()));
+                    let (alone, replies) = (self.company.given_up(), self.replies.clone());
+                    tokio::spawn(watch::forward(log, id, accepted, alone, replies));
                     return Some(());
                 }
                 self.reply(id, accepted).await

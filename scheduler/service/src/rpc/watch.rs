@@ -1,11 +1,11 @@
 //! Watching a job.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use drawloom_model::JobId;
 use drawloom_proto::{Rejection, v1};
 use drawloom_scheduler_core::{JobEvent, Refusal};
+use tokio::sync::futures::OwnedNotified;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -49,22 +49,25 @@ pub(super) async fn watch(
     Ok(ReceiverStream::new(receiver))
 }
 
-/// How long a submission's acceptance waits for the first events, to share their way to the client.
-///
-/// A client that waits for a short job is woken once instead of twice, and its processor is free
-/// for the executor in between; nobody can tell a millisecond's delay of a longer one.
-const COMPANY: Duration = Duration::from_millis(1);
-
 /// Sends a submission's acceptance and then the job's events, from the first to the last, among a
-/// stream's other replies.
-pub(super) async fn forward(log: Arc<JobLog>, submission: u64, accepted: Reply, replies: Replies) {
+/// stream's other replies. The acceptance goes with the first events, or when `alone` comes.
+pub(super) async fn forward(
+    log: Arc<JobLog>,
+    submission: u64,
+    accepted: Reply,
+    alone: OwnedNotified,
+    replies: Replies,
+) {
     let mut cursor = Cursor { log, seq: 0, ended: false };
-    let first = tokio::time::timeout(COMPANY, cursor.next()).await;
+    let mut early = tokio::select! {
+        biased;
+        first = cursor.next() => Some(first),
+        () = alone => None,
+    };
     let reply = |reply| v1::SubmitReply { submission, reply: Some(reply) };
     if replies.send(Ok(reply(accepted))).await.is_err() {
         return;
     }
-    let mut early = first.ok();
     loop {
         let batch = match early.take() {
             Some(batch) => batch,

@@ -11,9 +11,9 @@ use drawloom_model::{
     Variant,
 };
 use drawloom_proto::{
-    Assembly, MAX_MESSAGE_BYTES, TemplateReceiver, split_graph, split_object, v1,
+    Assembly, Listen, MAX_MESSAGE_BYTES, TemplateReceiver, split_graph, split_object, v1,
 };
-use drawloom_scheduler::{Config, Listen, Service, ServiceError};
+use drawloom_scheduler::{Config, Service, ServiceError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};

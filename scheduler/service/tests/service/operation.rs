@@ -1,8 +1,7 @@
-//! Sockets, health, reflection, metrics and the end.
+//! Sockets, health, reflection and the end.
 
-use drawloom_proto::v1;
-use drawloom_scheduler::{Config, Listen, MetricsConfig, Service, ServiceError, metrics};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use drawloom_proto::{Listen, v1};
+use drawloom_scheduler::{Config, Service, ServiceError};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -74,39 +73,4 @@ async fn the_end_ends_streams() {
     assert!(player.order().await.is_some());
     cluster.stop().await;
     assert_eq!(player.order().await, None);
-}
-
-#[tokio::test]
-async fn the_metrics_page_shows_what_happened() {
-    let recorder = metrics::install().expect("no other test installs one");
-    let listen: Listen = "127.0.0.1:0".parse().expect("an address");
-    let config = Config {
-        listen: vec![listen.clone()],
-        metrics: Some(MetricsConfig { listen, recorder }),
-        ..Config::default()
-    };
-    let service = Service::bind(config).await.expect("free ports");
-    let page = service.metrics_address().expect("a page").to_string();
-    let handle = service.handle().clone();
-    let server = tokio::spawn(service.run(std::future::pending()));
-    let body = fetch(page.trim_start_matches("http://")).await;
-    for name in [
-        "scheduler_tasks{state=\"running\"}",
-        "scheduler_placements_total",
-        "scheduler_rounds_total",
-        "scheduler_inputs_total{place=\"local\"}",
-    ] {
-        assert!(body.contains(name), "{name} is not in {body}");
-    }
-    handle.stop().await;
-    server.await.expect("no panic").expect("a clean end");
-}
-
-async fn fetch(address: &str) -> String {
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
-    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.expect("it reads");
-    let mut body = String::new();
-    stream.read_to_string(&mut body).await.expect("text");
-    body
 }

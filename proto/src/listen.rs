@@ -1,4 +1,4 @@
-//! Where the service listens: loopback and Unix sockets, nothing else.
+//! Where processes listen: loopback and Unix sockets, nothing else.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// Why the service cannot listen.
+/// Why a process cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The text is no address.
@@ -78,12 +78,18 @@ impl fmt::Display for Listen {
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(crate) enum Socket {
+pub enum Socket {
+    /// At a TCP address.
     Tcp(TcpListener),
+    /// At a file, which whoever is done with the socket removes.
     Unix(UnixListener, PathBuf),
 }
 
 impl Socket {
+    /// Listens. A Unix socket that a dead process left behind is replaced.
+    ///
+    /// # Errors
+    /// When the address is not on loopback, is in use, or the system refuses.
     pub async fn bind(listen: &Listen) -> Result<Self, ListenError> {
         let bound = match listen {
             Listen::Tcp(address) => bind_tcp(*address).await.map(Socket::Tcp),
@@ -99,6 +105,9 @@ impl Socket {
     }
 
     /// Where it listens, with the port that it was given.
+    ///
+    /// # Errors
+    /// When the system does not tell.
     pub fn address(&self) -> io::Result<Listen> {
         match self {
             Socket::Tcp(socket) => socket.local_addr().map(Listen::Tcp),
