@@ -103,7 +103,6 @@ impl Driver {
         let mut alarm = Alarm::new();
         while self.state == Running::Yes && self.receive(&mut inputs, &mut alarm).await {
             let now = self.clock.now();
-            self.expire_jobs(now);
             for input in inputs.drain(..) {
                 self.take_in(now, input);
             }
@@ -112,6 +111,11 @@ impl Driver {
             self.meter.flush_due(now);
             for query in self.queries.drain(..) {
                 query(&mut self.shell, now);
+            }
+            if self.shell.logs.has_expired() {
+                // Nobody waits for that: orders and answers go first.
+                tokio::task::yield_now().await;
+                self.expire_jobs(now);
             }
         }
     }

@@ -181,11 +181,16 @@ impl Logs {
         }
     }
 
-    /// Drops the log that has been kept the longest if there are too many, and tells its job.
-    pub fn expire(&mut self) -> Option<JobId> {
+    /// Whether more is kept than need be.
+    pub fn has_expired(&self) -> bool {
         let Retention { jobs, events } = self.retention;
         // The last job to end stays, however long: whoever waits for it wants its outputs.
-        if self.ended.len() <= 1 || (self.ended.len() <= jobs && self.ended_events <= events) {
+        self.ended.len() > 1 && (self.ended.len() > jobs || self.ended_events > events)
+    }
+
+    /// Drops the log that has been kept the longest if there are too many, and tells its job.
+    pub fn expire(&mut self) -> Option<JobId> {
+        if !self.has_expired() {
             return None;
         }
         let oldest = self.ended.pop_front()?;

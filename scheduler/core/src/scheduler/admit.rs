@@ -1,6 +1,5 @@
 //! Admission: a graph is taken whole or refused whole.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drawloom_model::{
@@ -42,7 +41,7 @@ impl Scheduler {
         if let Some(deadline) = graph.options.deadline {
             self.timers.set(now + deadline, Timer::JobDeadline(key));
         }
-        self.settle(now);
+        self.settle();
         self.end_job_if_complete(now, key, commands);
         Ok(Reply::JobAdmitted { job, key, tasks, existing: false })
     }
@@ -78,7 +77,7 @@ impl Scheduler {
         let added = JobEvent::TasksAdded { first_task, tasks: graph.tasks.len() as u32 };
         self.notify(key, added, commands);
         self.fail_orphans(now, key, first_task, commands);
-        self.settle(now);
+        self.settle();
         self.end_job_if_complete(now, key, commands);
         Ok(Reply::TasksAdded { first_task, tasks })
     }
@@ -92,13 +91,13 @@ impl Scheduler {
         let key = self.state.job_key(id).ok_or(Refusal::UnknownJob { job: id })?;
         if self.state.job(key).is_some_and(|job| !job.sealed) {
             self.record(Fact::JobSealed { key }, commands);
-            self.settle(now);
+            self.settle();
             self.end_job_if_complete(now, key, commands);
         }
         Ok(Reply::JobClosed)
     }
 
-    pub(super) fn on_job_forgotten(&mut self, now: Time, id: JobId, commands: &mut Commands) {
+    pub(super) fn on_job_forgotten(&mut self, id: JobId, commands: &mut Commands) {
         let Some(key) = self.state.job_key(id) else { return };
         if !self.state.job(key).is_some_and(|job| job.ended) {
             return;
@@ -109,18 +108,17 @@ impl Scheduler {
             }
         }
         self.record(Fact::JobForgotten { key }, commands);
-        self.settle(now);
+        self.settle();
     }
 
     pub(super) fn on_object_released(
         &mut self,
-        now: Time,
         object: ObjectId,
         commands: &mut Commands,
     ) -> Result<Reply, Refusal> {
         let key = self.state.put_object(object).ok_or(Refusal::UnknownObject { object })?;
         self.record(Fact::ObjectReleased { key }, commands);
-        self.settle(now);
+        self.settle();
         Ok(Reply::ObjectReleased)
     }
 
@@ -141,13 +139,11 @@ impl Scheduler {
             let first_task = graph.first_task;
             return Err(Refusal::WrongFirstTask { job: id, expected, first_task });
         }
-        let taken: BTreeSet<&str> = job.names.values().map(AsRef::as_ref).collect();
-        let names = graph.tasks.iter().filter_map(|task| task.name.as_deref());
-        let outputs = graph.outputs.iter().map(|output| output.name.as_str());
-        let duplicate = names.into_iter().find(|name| taken.contains(name)).or_else(|| {
-            let mut outputs = outputs;
-            outputs.find(|name| job.outputs.iter().any(|(taken, _)| taken == name))
-        });
+        let mut names = graph.tasks.iter().filter_map(|task| task.name.as_deref());
+        let mut outputs = graph.outputs.iter().map(|output| output.name.as_str());
+        let duplicate = names
+            .find(|name| job.names.index(name).is_some())
+            .or_else(|| outputs.find(|name| job.output_names.index(name).is_some()));
         if let Some(name) = duplicate {
             return Err(Refusal::DuplicateName { job: id, name: name.to_owned() });
         }

@@ -67,9 +67,9 @@ impl Scheduler {
                 self.succeed(now, key, executor, reports, commands);
             }
             Outcome::Failed(failure) => self.fail_attempt(now, key, failure, commands),
-            Outcome::Cancelled => self.give_back(now, key, commands),
+            Outcome::Cancelled => self.give_back(key, commands),
         }
-        self.settle(now);
+        self.settle();
         self.promote(executor);
         self.end_job_if_complete(now, key.job, commands);
         self.try_stop(executor, commands);
@@ -77,7 +77,6 @@ impl Scheduler {
 
     pub(super) fn on_attempt_recalled(
         &mut self,
-        now: Time,
         executor: ExecutorId,
         attempt: AttemptId,
         commands: &mut Commands,
@@ -88,7 +87,7 @@ impl Scheduler {
             return;
         }
         self.unplace(attempt.task);
-        self.give_back(now, attempt.task, commands);
+        self.give_back(attempt.task, commands);
         self.promote(executor);
         self.try_stop(executor, commands);
     }
@@ -225,12 +224,12 @@ impl Scheduler {
     }
 
     /// The current attempt, already off its executor, never ran: the task waits for another.
-    pub(super) fn give_back(&mut self, now: Time, key: TaskKey, commands: &mut Commands) {
+    pub(super) fn give_back(&mut self, key: TaskKey, commands: &mut Commands) {
         let fact = Fact::AttemptEnded { task: key, cause: AttemptCause::Recalled };
         self.record(fact, commands);
         self.set_state(key, TaskState::Waiting);
         self.take_back_followers(key, commands);
-        self.make_ready(now, key);
+        self.make_ready(key);
     }
 
     /// An attempt was given up: attempts sent ahead to wait for it have been dropped by their

@@ -33,7 +33,7 @@ impl Scheduler {
             None => self.cancel_job(now, key, commands),
         }
         let cancelled = before - self.unended(key);
-        self.settle(now);
+        self.settle();
         self.end_job_if_complete(now, key, commands);
         Ok(Reply::Cancelled { tasks: cancelled })
     }
@@ -61,7 +61,7 @@ impl Scheduler {
         for index in 0..count {
             self.end_one(now, TaskKey { job: key, index }, end.clone(), commands);
         }
-        self.settle(now);
+        self.settle();
     }
 
     /// Ends a task without success, and every task that needs it. The caller looks afterwards
@@ -93,7 +93,7 @@ impl Scheduler {
         if failed && self.state.job(key.job).is_some_and(give_up) {
             self.cancel_job(now, key.job, commands);
         }
-        self.settle(now);
+        self.settle();
     }
 
     /// How a task ends that needs one which ended without success.
@@ -164,16 +164,16 @@ impl Scheduler {
         self.end_all(now, key, end, commands);
         if self.state.job(key).is_some_and(|job| !job.sealed) {
             self.record(crate::Fact::JobSealed { key }, commands);
-            self.settle(now);
+            self.settle();
         }
         self.end_job_if_complete(now, key, commands);
     }
 
     /// A task has waited out its back-off.
-    pub(super) fn end_backoff(&mut self, now: Time, key: TaskKey) {
+    pub(super) fn end_backoff(&mut self, key: TaskKey) {
         let Some(soft) = self.soft.task_mut(key) else { return };
         if soft.state == TaskState::Waiting && std::mem::take(&mut soft.delayed) {
-            self.make_ready(now, key);
+            self.make_ready(key);
         }
     }
 }

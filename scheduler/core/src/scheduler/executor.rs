@@ -44,7 +44,7 @@ impl Scheduler {
             }
             FromExecutor::Ended(end) => self.on_attempt_ended(now, executor, *end, commands),
             FromExecutor::Recalled { attempt } => {
-                self.on_attempt_recalled(now, executor, attempt, commands);
+                self.on_attempt_recalled(executor, attempt, commands);
             }
             FromExecutor::ReplicaAdded { object, size_bytes, took } => {
                 self.on_replica_added(executor, object, size_bytes, took, commands);
@@ -125,7 +125,7 @@ impl Scheduler {
         }
         let mut jobs: Vec<_> = attempts.iter().map(|active| active.attempt.task.job).collect();
         jobs.dedup();
-        self.settle(now);
+        self.settle();
         for job in jobs {
             self.end_job_if_complete(now, job, commands);
         }
@@ -156,7 +156,7 @@ impl Scheduler {
             let failure = Failure::new(FailureKind::ExecutorLost, message);
             self.fail_attempt(now, key, failure, commands);
         } else {
-            self.give_back(now, key, commands);
+            self.give_back(key, commands);
         }
     }
 }

@@ -100,7 +100,7 @@ impl Scheduler {
                 let answer = self.on_cancel_requested(now, job, tasks, commands);
                 self.answer(request, answer, commands);
             }
-            Event::JobForgotten { job } => self.on_job_forgotten(now, job, commands),
+            Event::JobForgotten { job } => self.on_job_forgotten(job, commands),
             Event::ObjectPut { request, object, value } => {
                 let key = self.state.reserve_object();
                 let report = drawloom_model::ObjectReport::Inline(value);
@@ -113,7 +113,7 @@ impl Scheduler {
                 self.answer(request, Ok(Reply::ObjectPut), commands);
             }
             Event::ObjectReleased { request, object } => {
-                let answer = self.on_object_released(now, object, commands);
+                let answer = self.on_object_released(object, commands);
                 self.answer(request, answer, commands);
             }
             Event::ExecutorJoined { executor, info } => {
@@ -166,12 +166,12 @@ impl Scheduler {
     }
 
     /// Follows up on what facts brought about.
-    fn settle(&mut self, now: Time) {
+    fn settle(&mut self) {
         let mut readied = std::mem::take(&mut self.effects.readied);
         for task in readied.drain(..) {
             match self.soft.task(task).and_then(|soft| soft.active) {
                 Some(sent_ahead) => self.cluster.stop_waiting(sent_ahead),
-                None => self.make_ready(now, task),
+                None => self.make_ready(task),
             }
         }
         self.effects.readied = readied;
@@ -185,7 +185,7 @@ impl Scheduler {
     }
 
     /// Queues a task for placement if it waits for nothing.
-    fn make_ready(&mut self, _now: Time, key: TaskKey) {
+    fn make_ready(&mut self, key: TaskKey) {
         let Some(job) = self.state.job(key.job) else { return };
         let task = &job.tasks[key.index as usize];
         let Some(soft) = self.soft.task(key) else { return };

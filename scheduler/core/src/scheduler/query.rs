@@ -57,7 +57,7 @@ impl Scheduler {
         let active = soft.active.and_then(|index| self.cluster.active(index));
         Some(TaskSummary {
             task: key,
-            name: job.names.get(&key.index).map(ToString::to_string),
+            name: job.names.name(key.index).map(ToOwned::to_owned),
             run: template.variants[variant].run.name().to_owned(),
             state: soft.state,
             attempt: task.attempt,
@@ -74,8 +74,7 @@ impl Scheduler {
 
     /// The index of the task of that name.
     pub fn task_by_name(&self, job: JobKey, name: &str) -> Option<u32> {
-        let names = &self.state.job(job)?.names;
-        names.iter().find(|(_, known)| &***known == name).map(|(index, _)| *index)
+        self.state.job(job)?.names.index(name)
     }
 
     /// How a task runs.
@@ -86,8 +85,8 @@ impl Scheduler {
 
     /// The job's output of that name.
     pub fn output_named(&self, job: JobKey, name: &str) -> Option<ObjectKey> {
-        let outputs = &self.state.job(job)?.outputs;
-        outputs.iter().find(|(known, _)| known == name).map(|(_, key)| *key)
+        let job = self.state.job(job)?;
+        job.output_names.index(name).map(|place| job.outputs[place as usize].1)
     }
 
     /// A job's named outputs, in the order in which they were asked for.

@@ -10,7 +10,7 @@ impl Scheduler {
     pub(super) fn fire_timers(&mut self, now: Time, commands: &mut Commands) {
         while let Some((due, timer)) = self.timers.pop_due(now) {
             match timer {
-                Timer::BackoffOver(task) => self.end_backoff(now, task),
+                Timer::BackoffOver(task) => self.end_backoff(task),
                 Timer::TaskDeadline(task) => self.exceed_deadline(now, task, commands),
                 Timer::JobDeadline(job) => self.exceed_job_deadline(now, job, commands),
                 Timer::HeartbeatCheck => self.check_heartbeats(now, due, commands),

@@ -10,7 +10,7 @@ use drawloom_model::{
     TaskKey, Template,
 };
 
-use super::{Effects, Vault};
+use super::{Effects, Names, Vault};
 use crate::{JobState, TaskEnd, TaskState};
 
 /// No edge, no maker.
@@ -34,8 +34,10 @@ pub(crate) struct Job {
     after: Vec<u32>,
     /// Successor lists, linked through `next`, so that a growing graph appends.
     edges: Vec<Edge>,
-    pub names: BTreeMap<u32, Box<str>>,
+    pub names: Names,
     pub outputs: Vec<(String, ObjectKey)>,
+    /// Names of `outputs`, by their place in it.
+    pub output_names: Names,
     pub failures: BTreeMap<u32, Failure>,
     /// Whether nothing more can be added.
     pub sealed: bool,
@@ -153,8 +155,9 @@ impl Job {
             inputs: Vec::new(),
             after: Vec::new(),
             edges: Vec::new(),
-            names: BTreeMap::new(),
+            names: Names::default(),
             outputs: Vec::new(),
+            output_names: Names::default(),
             failures: BTreeMap::new(),
             sealed: !graph.options.open,
             ended: false,
@@ -191,7 +194,7 @@ impl Job {
             let index = (first_task + position) as u32;
             self.link(index, task, vault, resolve);
             if let Some(name) = &task.name {
-                self.names.insert(index, name.clone());
+                self.names.insert(index, name);
             }
             if self.tasks[index as usize].unmet == 0 {
                 effects.readied.push(TaskKey { job: self.key, index });
@@ -200,6 +203,7 @@ impl Job {
         for output in &graph.outputs {
             let Some(key) = resolve(self, output.object) else { continue };
             self.keep(key, vault);
+            self.output_names.insert(self.outputs.len() as u32, &output.name);
             self.outputs.push((output.name.clone(), key));
         }
         self.unended += graph.tasks.len() as u32;
@@ -441,7 +445,7 @@ impl Job {
 
     /// A task's name, or its number where it has none.
     pub fn describe(&self, index: u32) -> String {
-        match self.names.get(&index) {
+        match self.names.name(index) {
             Some(name) => format!("task {name:?}"),
             None => format!("task {index}"),
         }

@@ -2,6 +2,7 @@
 //! live and in recovery alike.
 
 mod job;
+mod names;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ObjectReport, TaskKey};
 
 pub(crate) use job::{Content, Job, Object, Phase, Task, fingerprint};
+pub(crate) use names::Names;
 pub(crate) use vault::Vault;
 
 use crate::{AttemptCause, Fact, TaskEnd};
