@@ -110,7 +110,7 @@ fn metrics_are_served() {
     let text = page(&executor);
     for name in [
         "200 OK",
-        "executor_attempts_total{kernel=\"echo\",outcome=\"succeeded\"} 1",
+        "executor_attempts_total{kernel=\"process\",outcome=\"succeeded\"} 1",
         "# HELP executor_run_seconds",
         "executor_output_bytes_total 6",
     ] {
