@@ -27,6 +27,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "drawloom-cli",
         &[
+            "drawloom-proto",
             "drawloom-scheduler",
             "drawloom-executor",
             "drawloom-client",

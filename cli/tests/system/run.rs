@@ -1,5 +1,7 @@
 //! Running graphs in this process and on a cluster.
 
+use serde_json::Value;
+
 use crate::harness::{Cluster, GraphFile, eventually, example, say};
 
 #[test]
@@ -139,6 +141,8 @@ fn cancelling_ends_what_runs() {
     let watched = cluster.say(&["--json", "watch", &job]);
     assert_eq!(watched.code, Some(1));
     assert_eq!(watched.last()["state"], "cancelled");
+    let ran = |event: &Value| event["run_s"].as_f64().is_some_and(|seconds| seconds > 0.0);
+    assert_eq!(watched.json().iter().filter(|event| ran(event)).count(), 1, "{}", watched.out);
     eventually("the core is free again", || cluster.nodes()[0]["free"]["cores"] == 1.0);
 }
 

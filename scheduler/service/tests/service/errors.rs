@@ -38,7 +38,7 @@ async fn bad_graphs_are_refused_and_the_stream_goes_on() {
     let mut large = graph(1);
     large.templates = vec![process(64).into()];
     let refusal = submissions.refusal(&large).await;
-    check(&refusal, Code::FailedPrecondition, "graph.templates", "cpu: asks for 64 cores, has 2");
+    check(&refusal, Code::FailedPrecondition, "graph.tasks[0]", "cpu: asks for 64 cores, has 2");
 
     submissions.submit(&graph(1), "").await;
     cluster.stop().await;
