@@ -184,6 +184,8 @@ struct World {
     log: Vec<Command>,
     ended: BTreeMap<TaskKey, TaskState>,
     ended_jobs: BTreeSet<JobKey>,
+    /// Each task's last placement, counted here and not taken from the scheduler.
+    placed: BTreeMap<TaskKey, (u32, ExecutorId)>,
     faults: bool,
 }
 
@@ -200,19 +202,42 @@ impl World {
             log: Vec::new(),
             ended: BTreeMap::new(),
             ended_jobs: BTreeSet::new(),
+            placed: BTreeMap::new(),
             faults: true,
         }
     }
 
     fn tell(&mut self, event: Event) {
+        let news = result_in(&event);
+        let before = self.placed.clone();
         let mut commands = Vec::new();
         self.scheduler.handle(self.now, event, &mut commands);
         self.scheduler.handle(self.now, Event::RoundDue, &mut commands);
         self.scheduler.assert_consistent();
         for command in &commands {
+            if let Command::Append(Fact::TaskEnded { task, end: TaskEnd::Succeeded(_) }) = command {
+                let current = before.get(task).copied();
+                assert!(
+                    news.is_some() && news == current.map(|at| (*task, at)),
+                    "{task:?} is fenced"
+                );
+            }
             self.carry_out(command);
         }
         self.log.append(&mut commands);
+        self.check_that_ended_work_stops();
+    }
+
+    /// Whatever an executor still has of a task that has ended, it was told to give up.
+    fn check_that_ended_work_stops(&self) {
+        for (id, executor) in &self.executors {
+            let here = executor.queue.keys().chain(executor.running.keys());
+            for attempt in here.filter(|attempt| self.ended.contains_key(&attempt.task)) {
+                let told = executor.cancelled.contains(attempt)
+                    || executor.inbox.contains(&ToExecutor::Cancel { attempt: *attempt });
+                assert!(told, "{attempt:?} of an ended task goes on at {id}");
+            }
+        }
     }
 
     fn carry_out(&mut self, command: &Command) {
@@ -244,9 +269,12 @@ impl World {
         }
     }
 
-    fn check(&self, fact: &Fact) {
-        if let Fact::TaskPlaced { task, .. } = fact {
+    fn check(&mut self, fact: &Fact) {
+        if let Fact::TaskPlaced { task, executor } = fact {
             assert!(!self.ended.contains_key(task), "{task:?} runs after its end");
+            let (number, at) = self.placed.entry(*task).or_insert((0, *executor));
+            *number += 1;
+            *at = *executor;
         }
         if let Fact::TaskEnded { task, end: TaskEnd::Succeeded(_) } = fact {
             assert!(!self.ended.contains_key(task), "{task:?} has two results");
@@ -270,6 +298,7 @@ impl World {
             6 if self.faults => self.drain(choice),
             7..9 => self.join(choice),
             9..12 => self.tell(Event::RoundDue),
+            12 if self.faults => self.repeat_old_news(choice),
             _ => self.progress(choice),
         }
         for (id, executor) in &self.executors {
@@ -311,6 +340,29 @@ impl World {
     fn drain(&mut self, choice: u64) {
         let Some(executor) = self.pick(choice) else { return };
         self.tell(Event::ExecutorSaid { executor, message: FromExecutor::DrainRequested });
+    }
+
+    /// News of an earlier attempt, from where the task's current one is.
+    fn repeat_old_news(&mut self, choice: u64) {
+        let retried = self.placed.iter().filter(|(task, (number, at))| {
+            *number > 1 && !self.ended.contains_key(task) && self.executors.contains_key(at)
+        });
+        let retried: Vec<_> = retried.map(|(task, at)| (*task, *at)).collect();
+        let Some((task, (number, executor))) = retried.get(choice as usize % retried.len().max(1))
+        else {
+            return;
+        };
+        let Some(job) = self.scheduler.state().job(task.job) else { return };
+        let outputs = job.template_of(task.index).outputs;
+        let report = ObjectReport::Inline(Value::scalar_f32(0.0));
+        let end = AttemptEnd {
+            attempt: AttemptId { task: *task, number: number - 1 },
+            outcome: Outcome::Succeeded((0..outputs).map(|_| report.clone()).collect()),
+            run_time: Duration::ZERO,
+            queue_time: Duration::ZERO,
+        };
+        let message = FromExecutor::Ended(Box::new(end));
+        self.tell(Event::ExecutorSaid { executor: *executor, message });
     }
 
     fn progress(&mut self, choice: u64) {
@@ -373,6 +425,15 @@ impl World {
             assert!(self.ended_jobs.contains(&key), "never ended: {summary:?}, {waiting:?}");
         }
     }
+}
+
+/// The attempt that an event says has succeeded, and where.
+fn result_in(event: &Event) -> Option<(TaskKey, (u32, ExecutorId))> {
+    let Event::ExecutorSaid { executor, message: FromExecutor::Ended(end) } = event else {
+        return None;
+    };
+    let succeeded = matches!(end.outcome, Outcome::Succeeded(_));
+    succeeded.then_some((end.attempt.task, (end.attempt.number, *executor)))
 }
 
 /// Up to 12 tasks of three templates, each with a few predecessors among the earlier ones.
