@@ -272,6 +272,9 @@ impl Default for Backoff {
 impl Backoff {
     /// The wait before the `retry`-th retry, counted from 1.
     pub fn delay(&self, retry: u32) -> Duration {
+        if self.initial.is_zero() {
+            return Duration::ZERO; // Times a power that overflows, it would be no number.
+        }
         let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.initial.as_secs_f64() * self.factor.max(1.0).powi(exponent);
         Duration::try_from_secs_f64(seconds).map_or(self.max, |delay| delay.min(self.max))
@@ -288,6 +291,8 @@ mod tests {
         assert_eq!(backoff.delay(1), Duration::from_millis(100));
         assert_eq!(backoff.delay(3), Duration::from_millis(400));
         assert_eq!(backoff.delay(u32::MAX), Duration::from_secs(30));
+        let at_once = Backoff { initial: Duration::ZERO, ..backoff };
+        assert_eq!(at_once.delay(u32::MAX), Duration::ZERO);
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub(crate) struct Executor {
     pub evacuating: BTreeMap<ObjectKey, Option<ExecutorId>>,
     pub joined_at: Time,
     pub last_heard: Time,
+    /// Whether it was silent at the last look.
+    pub doubted: bool,
     pub busy_core_seconds: f64,
     pub tasks_ended: u64,
 }
@@ -185,6 +187,7 @@ impl Cluster {
             evacuating: BTreeMap::new(),
             joined_at: now,
             last_heard: now,
+            doubted: false,
             busy_core_seconds: 0.0,
             tasks_ended: 0,
             info,

@@ -399,6 +399,18 @@ impl World {
         self.tell(Event::JobSubmitted { request: RequestId(0), job: id, token: None, graph });
     }
 
+    /// Whatever lies on an executor, the scheduler knows of and can release.
+    fn check_that_replicas_are_known(&mut self) {
+        for (id, executor) in &mut self.executors {
+            while !executor.inbox.is_empty() {
+                executor.receive();
+            }
+            for object in &executor.held {
+                assert!(self.scheduler.holds(*id, *object), "{object:?} is forgotten at {id}");
+            }
+        }
+    }
+
     /// No more faults: with an executor that stays, everything ends.
     fn settle(&mut self) {
         self.faults = false;
@@ -408,7 +420,8 @@ impl World {
                 let key = self.scheduler.job_key(*job);
                 key.is_some_and(|key| !self.ended_jobs.contains(&key))
             });
-            if !open && self.executors.values().all(|executor| executor.outbox.is_empty()) {
+            let idle = |e: &FakeExecutor| e.outbox.is_empty() && e.running.is_empty();
+            if !open && self.executors.values().all(idle) {
                 break;
             }
             let choice = round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
@@ -424,6 +437,7 @@ impl World {
                 .collect();
             assert!(self.ended_jobs.contains(&key), "never ended: {summary:?}, {waiting:?}");
         }
+        self.check_that_replicas_are_known();
     }
 }
 

@@ -108,9 +108,9 @@ impl ReadyQueue {
         self.len
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Whether some class has tasks and is worth asking.
+    pub fn is_askable(&self) -> bool {
+        !self.askable.is_empty()
     }
 }
 

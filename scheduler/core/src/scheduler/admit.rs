@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use drawloom_model::{
-    Input, JobId, JobKey, ObjectId, TaskGraph, TaskKey, TemplateKey, Time, ToExecutor,
+    ExecutorId, Input, JobId, JobKey, ObjectId, ObjectKey, ObjectReport, TaskGraph, TaskKey,
+    TemplateKey, Time, ToExecutor,
 };
 
 use super::Scheduler;
@@ -109,6 +110,22 @@ impl Scheduler {
         }
         self.record(Fact::JobForgotten { key }, commands);
         self.settle();
+    }
+
+    pub(super) fn on_object_stored(
+        &mut self,
+        object: ObjectId,
+        key: ObjectKey,
+        executor: ExecutorId,
+        report: ObjectReport,
+        commands: &mut Commands,
+    ) -> Result<Reply, Refusal> {
+        if self.cluster.executor(executor).is_none() {
+            return Err(Refusal::UnknownExecutor { executor });
+        }
+        self.cluster.add_replica(key, executor, report.size_bytes());
+        self.record(Fact::ObjectPut { key, object, report }, commands);
+        Ok(Reply::ObjectPut)
     }
 
     pub(super) fn on_object_released(
@@ -282,6 +299,7 @@ impl Scheduler {
             return;
         }
         self.record(Fact::JobEnded { key }, commands);
+        self.timers.clear(Timer::JobDeadline(key));
         if let Some(soft) = self.soft.job_mut(key) {
             soft.ended_at = Some(now);
         }

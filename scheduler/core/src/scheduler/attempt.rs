@@ -47,6 +47,9 @@ impl Scheduler {
     ) {
         let AttemptEnd { attempt, outcome, run_time, .. } = end;
         if !self.is_current(executor, attempt) {
+            if let Outcome::Succeeded(reports) = &outcome {
+                self.release_unwanted(executor, attempt, reports.len());
+            }
             self.depart(executor, attempt, run_time);
             self.try_stop(executor, commands);
             return;
@@ -97,6 +100,19 @@ impl Scheduler {
         self.state.task(attempt.task).is_some_and(|task| {
             task.attempt == attempt.number && task.phase == Phase::Placed(executor)
         })
+    }
+
+    /// An attempt made outputs although its task had ended: nobody else lets go of them.
+    fn release_unwanted(&mut self, executor: ExecutorId, attempt: AttemptId, outputs: usize) {
+        let Some(task) = self.state.task(attempt.task) else { return };
+        let (job, first) = (attempt.task.job, task.first_output);
+        if !task.phase.is_final() {
+            return; // A newer attempt may be making the same objects there.
+        }
+        let made = (first..).take(outputs).map(|index| ObjectKey { job, index });
+        for object in made.filter(|object| !self.cluster.holds(executor, *object)) {
+            self.releases.entry(executor).or_default().push(object);
+        }
     }
 
     /// An attempt that ended for us earlier is off its executor now.
@@ -181,6 +197,7 @@ impl Scheduler {
         };
         self.record(Fact::TaskEnded { task: key, end }, commands);
         self.set_state(key, state);
+        self.clear_timers_of(key);
         let attempt = self.state.task(key).map_or(0, |task| task.attempt);
         let last = self.soft.task(key).and_then(|soft| soft.last);
         let ended = JobEvent::TaskEnded {

@@ -37,6 +37,7 @@ impl Scheduler {
     ) {
         let Some(entry) = self.cluster.executor_mut(executor) else { return };
         entry.last_heard = now;
+        entry.doubted = false;
         match message {
             FromExecutor::Heartbeat => {}
             FromExecutor::Started { attempt } => {

@@ -108,9 +108,8 @@ impl Scheduler {
                 self.answer(request, Ok(Reply::ObjectPut), commands);
             }
             Event::ObjectStored { request, object, key, executor, report } => {
-                self.cluster.add_replica(key, executor, report.size_bytes());
-                self.record(Fact::ObjectPut { key, object, report }, commands);
-                self.answer(request, Ok(Reply::ObjectPut), commands);
+                let answer = self.on_object_stored(object, key, executor, report, commands);
+                self.answer(request, answer, commands);
             }
             Event::ObjectReleased { request, object } => {
                 let answer = self.on_object_released(object, commands);
@@ -192,7 +191,7 @@ impl Scheduler {
         if task.unmet > 0 || task.phase != crate::state::Phase::Pending || soft.delayed {
             return;
         }
-        let priority = job.template_of(key.index).priority.saturating_add(job.options.priority);
+        let priority = job.priority_of(key.index);
         let class = self.soft.class_of(key.job, task.template);
         self.ready.push(class, priority, self.soft.rank(key), key);
         self.set_state(key, TaskState::Ready);
@@ -226,6 +225,11 @@ impl Scheduler {
 
     fn notify(&self, job: JobKey, event: JobEvent, commands: &mut Commands) {
         commands.push(Command::Notify { job, event });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn holds(&self, executor: ExecutorId, object: ObjectKey) -> bool {
+        self.cluster.holds(executor, object)
     }
 
     #[cfg(test)]

@@ -191,7 +191,7 @@ impl Scheduler {
                 .collect(),
             waits_for,
             first_output: ObjectKey { job: job.key, index: task.first_output },
-            priority: template.priority.saturating_add(job.options.priority),
+            priority: job.priority_of(index),
         }
     }
 
@@ -231,7 +231,7 @@ impl Scheduler {
                 continue;
             }
             let Some(entry) = self.cluster.executor_mut(executor) else { return };
-            let priority = job.template_of(next).priority;
+            let priority = job.priority_of(next);
             let rank = soft.ranks[next as usize];
             let sequence = u64::from(next);
             let task = TaskKey { job: key.job, index: next };
@@ -302,7 +302,7 @@ impl Scheduler {
     pub(super) fn rebalance(&mut self, commands: &mut Commands) {
         /// Less work than this is not worth a round trip.
         const WORTHWHILE_NANOS: u64 = 5_000_000;
-        if !self.ready.is_empty() {
+        if self.ready.is_askable() {
             return;
         }
         let Some((_, idle)) = self.cluster.load().first() else { return };
@@ -317,11 +317,14 @@ impl Scheduler {
         if load < WORTHWHILE_NANOS {
             return;
         }
+        if self.cluster.unclaimed_from_back(busiest).any(|active| active.recalled) {
+            return; // The answer to the last recall is still to come.
+        }
         let wanted = self.cluster.executor(busiest).map_or(0, |e| e.queued().div_ceil(2));
         let recalled: Vec<AttemptId> = self
             .cluster
             .unclaimed_from_back(busiest)
-            .filter(|active| !active.recalled && !active.started)
+            .filter(|active| !active.started)
             .filter(|active| {
                 let class = self.classes.get(active.class);
                 class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())

@@ -2,6 +2,7 @@
 //! forty bytes here, whatever the graph.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -434,6 +435,11 @@ impl Job {
         &self.templates[self.tasks[index as usize].template as usize]
     }
 
+    /// A task's own priority and its job's.
+    pub fn priority_of(&self, index: u32) -> i32 {
+        self.template_of(index).priority.saturating_add(self.options.priority)
+    }
+
     pub fn state(&self) -> JobState {
         match self {
             job if !job.ended => JobState::Running,
@@ -475,15 +481,16 @@ impl Job {
     }
 }
 
-/// Tells graphs apart; equal graphs have equal fingerprints.
+/// Tells graphs apart; equal graphs have equal fingerprints. Put objects are not told apart: who
+/// submits a graph again may have put its objects anew.
 pub(crate) fn fingerprint(graph: &TaskGraph) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&graph.name, graph.templates.len(), graph.literals.len(), &graph.externals).hash(&mut hasher);
-    for template in &graph.templates {
-        for variant in &template.variants {
-            (variant.run.name(), &variant.request).hash(&mut hasher);
-        }
-    }
+    (&graph.name, graph.externals.len(), graph.templates.len()).hash(&mut hasher);
+    let described = fmt::write(
+        &mut HashText(&mut hasher),
+        format_args!("{:?} {:?} {:?}", graph.options, graph.templates, graph.outputs),
+    );
+    debug_assert!(described.is_ok(), "hashing does not fail");
     for literal in &graph.literals {
         literal.value.data.hash(&mut hasher);
     }
@@ -491,4 +498,40 @@ pub(crate) fn fingerprint(graph: &TaskGraph) -> u64 {
         (&task.name, task.template, &task.inputs, &task.after).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// Hashes what is written to it: floating-point attributes have a text, but no hash.
+struct HashText<'h>(&'h mut DefaultHasher);
+
+impl fmt::Write for HashText<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drawloom_model::{Attribute, Attributes, ObjectId, Template, Variant};
+
+    use super::*;
+
+    #[test]
+    fn fingerprints_tell_graphs_apart_but_not_puts() {
+        let graph = |rate: f64, object: u128| {
+            let attributes = Attributes::from([("lr".to_owned(), Attribute::Float(rate))]);
+            let template = Template::new(Variant::kernel("sgd", attributes), 1);
+            TaskGraph {
+                templates: vec![Arc::new(template)],
+                externals: vec![ObjectId(object)],
+                ..TaskGraph::default()
+            }
+        };
+        let first = fingerprint(&graph(0.1, 1));
+        assert_eq!(first, fingerprint(&graph(0.1, 2)));
+        assert_ne!(first, fingerprint(&graph(0.2, 1)));
+        let mut urgent = graph(0.1, 1);
+        urgent.options.priority = 1;
+        assert_ne!(first, fingerprint(&urgent));
+    }
 }
