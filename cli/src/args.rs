@@ -36,7 +36,7 @@ pub struct Global {
     /// The scheduler: http://HOST:PORT or unix:/PATH [default: http://127.0.0.1:7070; `run`
     /// starts a cluster of its own unless this is given]
     #[arg(long, global = true, env = "DRAWLOOM_ENDPOINT", value_name = "URL")]
-    pub endpoint: Option<String>,
+    endpoint: Option<String>,
     /// Write results as JSON, one value a line
     #[arg(long, global = true)]
     pub json: bool,
@@ -51,7 +51,12 @@ pub struct Global {
 impl Global {
     /// The scheduler's address.
     pub fn endpoint(&self) -> &str {
-        self.endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT)
+        self.given_endpoint().unwrap_or(DEFAULT_ENDPOINT)
+    }
+
+    /// The address that was given; an empty one, as from an unset variable, is none.
+    pub fn given_endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref().filter(|endpoint| !endpoint.is_empty())
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::output::note;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -105,7 +106,7 @@ async fn forward(name: String, log: impl AsyncRead + Unpin) {
     let mut log = BufReader::new(log);
     let mut line = Vec::new();
     while log.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
-        eprintln!("{name:>10} | {}", String::from_utf8_lossy(&line).trim_end());
+        note!("{name:>10} | {}", String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::output::note;
 use drawloom_client::{Code, Error};
 use drawloom_executor::ExecutorError;
 use drawloom_graphfile::LoadError;
@@ -36,7 +37,7 @@ impl std::error::Error for BadInput {}
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let code = exit_code(error);
     if code != BROKEN_PIPE {
-        eprintln!("drawloom: {error:#}");
+        note!("drawloom: {error:#}");
     }
     ExitCode::from(code)
 }
@@ -81,6 +82,7 @@ fn client_code(error: &Error) -> u8 {
                 | Code::NotFound
                 | Code::FailedPrecondition
                 | Code::AlreadyExists
+                | Code::OutOfRange
                 | Code::ResourceExhausted,
             ..
         } => BAD_INPUT,

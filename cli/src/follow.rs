@@ -8,6 +8,7 @@ use drawloom_model::JobId;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::interrupt::Interrupts;
+use crate::output::note;
 use crate::progress::{Progress, Tally};
 
 /// How long nothing may run or happen before it is asked why.
@@ -71,7 +72,7 @@ async fn watch(
                     return Ok(Followed::Abandoned);
                 }
                 cancelling = true;
-                eprintln!("cancelling {}; press Ctrl-C again to leave at once", job.id());
+                note!("cancelling {}; press Ctrl-C again to leave at once", job.id());
                 // The job's events are read meanwhile: its end is among them.
                 tokio::spawn(cancel(client.clone(), job.id()));
             }
@@ -91,6 +92,6 @@ async fn why_waiting(client: &Client, job: JobId) -> Result<Option<String>, Erro
 
 async fn cancel(client: Client, job: JobId) {
     if let Err(error) = client.cancel(job).await {
-        eprintln!("drawloom: {job} cannot be cancelled: {error}");
+        note!("drawloom: {job} cannot be cancelled: {error}");
     }
 }

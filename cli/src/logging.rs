@@ -21,5 +21,7 @@ pub fn start(global: &Global, is_server: bool) {
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal())
         .with_target(false)
+        // Nobody may be there to read it.
+        .log_internal_errors(false)
         .init();
 }

@@ -3,6 +3,8 @@
 //! Results go to the standard output, with `--json` as JSON, one value a line; everything else
 //! (logs, progress, what went wrong) goes to the standard error.
 
+#![warn(clippy::print_stderr)]
+
 mod args;
 mod children;
 mod commands;

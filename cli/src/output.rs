@@ -1,4 +1,4 @@
-//! The one place that writes to the standard output.
+//! The one place that writes to the standard output and the standard error.
 
 use std::io::{self, Write as _};
 
@@ -13,6 +13,19 @@ pub fn line(text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+/// Writes a line for people to the standard error. Nobody may be there to read it: that is no
+/// reason to end.
+macro_rules! note {
+    ($($text:tt)*) => {
+        $crate::output::write_note(format_args!($($text)*))
+    };
+}
+pub(crate) use note;
+
+pub(crate) fn write_note(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Writes one value as a line of JSON.

@@ -233,12 +233,13 @@ impl Events {
 
     /// Leaves out what was seen before; nothing is left of a batch that is all old.
     fn accept(&mut self, mut batch: EventBatch) -> Option<EventBatch> {
+        // Told again to whoever has seen it and asks for more.
+        self.ended = matches!(batch.events.last(), Some(JobEvent::JobEnded { .. }));
         let seen = self.next_seq.saturating_sub(batch.first_seq);
         let seen = usize::try_from(seen).unwrap_or(usize::MAX).min(batch.events.len());
         batch.events.drain(..seen);
         batch.first_seq = batch.first_seq.max(self.next_seq);
         self.next_seq = batch.first_seq + batch.events.len() as u64;
-        self.ended = matches!(batch.events.last(), Some(JobEvent::JobEnded { .. }));
         (!batch.events.is_empty()).then_some(batch)
     }
 }
@@ -277,6 +278,9 @@ mod tests {
         let fresh = EventBatch { first_seq: 2, events: vec![started(2)] };
         assert_eq!(events.accept(overlapping), Some(fresh));
         assert_eq!(events.next_seq, 3);
+        let end = JobEvent::JobEnded { state: JobState::Succeeded };
+        let again = EventBatch { first_seq: 2, events: vec![end] };
+        assert_eq!((events.accept(again), events.ended), (None, true));
     }
 
     #[test]

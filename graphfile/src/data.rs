@@ -96,10 +96,16 @@ fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The text of a graph file.
 pub(crate) fn read_text(path: &Path) -> Result<String, LoadError> {
-    let bytes = read_limited(path, TEXT_LIMIT_BYTES)
+    let mut bytes = read_limited(path, TEXT_LIMIT_BYTES)
         .map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let breaks = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();

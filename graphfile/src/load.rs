@@ -1,6 +1,7 @@
 //! Loading a graph file by its extension.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,7 +39,10 @@ impl Default for LoadOptions {
             max_steps: 20_000_000,
             max_heap_bytes: 1 << 30,
             allow_outside: false,
-            print: |line| eprintln!("{line}"),
+            print: |line| {
+                // Nobody may be there to read it.
+                let _ = writeln!(std::io::stderr().lock(), "{line}");
+            },
         }
     }
 }

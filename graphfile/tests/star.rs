@@ -141,6 +141,14 @@ fn endless_programs_end() {
 }
 
 #[test]
+fn deep_nesting_is_read_or_refused() {
+    let nested = |depth: usize| format!("\nx = {}1{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(run(&nested(9_000)).is_ok());
+    let error = run(&nested(100_000)).expect_err("too deep");
+    assert_eq!(error, "g.star:2: brackets are nested more than 10000 deep");
+}
+
+#[test]
 fn large_values_end_programs() {
     let options = LoadOptions { max_heap_bytes: 1 << 20, ..LoadOptions::default() };
     let text = "x = []\nfor i in range(1000000):\n    x.append([i])\n";

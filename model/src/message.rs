@@ -29,6 +29,13 @@ pub enum ToExecutor {
         /// The objects.
         objects: Vec<ObjectKey>,
     },
+    /// Keep this small object, which assignments to come name as `Local`.
+    Keep {
+        /// Its key.
+        object: ObjectKey,
+        /// The object.
+        value: Value,
+    },
     /// Make a replica of an object here. Answered by `ReplicaAdded` or `ReplicaLost`.
     Replicate {
         /// The object.

@@ -9,6 +9,11 @@ use smallvec::SmallVec;
 /// travel between executors directly.
 pub const INLINE_LIMIT_BYTES: usize = 64 * 1024;
 
+/// What an attempt's small inputs, or its small outputs, may take of one message together. Further
+/// ones go into a store by themselves, so that a message's size is bounded whatever a task takes
+/// and makes.
+pub const INLINE_SUM_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+
 /// The element type of a tensor. Elements are stored little-endian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs)]

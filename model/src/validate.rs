@@ -1,17 +1,23 @@
 //! Checks of a graph's structure: everything that needs no catalogue and no cluster.
 
 use std::collections::HashMap;
+use std::path::{Component, Path};
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
 
-use crate::{INLINE_LIMIT_BYTES, Input, Run, Task, TaskGraph, Template};
+use crate::{
+    INLINE_LIMIT_BYTES, Input, ProcessInput, ProcessOutput, ProcessSpec, Run, Task, TaskGraph,
+    Template,
+};
 
 /// Bounds on what is accepted in one job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// The most tasks in one job.
     pub tasks: usize,
+    /// The most objects that one task takes and tasks that it follows, together.
+    pub task_edges: usize,
     /// The most edges in one graph or addition.
     pub edges: usize,
     /// The most objects that the tasks of one graph or addition make.
@@ -22,7 +28,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { tasks: 4_000_000, edges: 32_000_000, outputs: 16_000_000, name_bytes: 256 }
+        Limits {
+            tasks: 4_000_000,
+            task_edges: 100_000,
+            edges: 32_000_000,
+            outputs: 16_000_000,
+            name_bytes: 256,
+        }
     }
 }
 
@@ -32,6 +44,8 @@ impl Default for Limits {
 pub enum GraphError {
     #[error("the graph has {tasks} tasks, more than the limit of {limit}")]
     TooManyTasks { tasks: usize, limit: usize },
+    #[error("{task} takes and follows {edges} objects and tasks, more than the limit of {limit}")]
+    TooManyTaskEdges { task: String, edges: usize, limit: usize },
     #[error("the graph has {edges} edges, more than the limit of {limit}")]
     TooManyEdges { edges: usize, limit: usize },
     #[error("the graph's tasks make {outputs} objects, more than the limit of {limit}")]
@@ -161,7 +175,15 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
             }
             let made = self.graph.templates[task.template as usize].outputs;
             outputs = outputs.saturating_add(usize::from(made));
-            edges += task.inputs.len() + task.after.len();
+            let task_edges = task.inputs.len() + task.after.len();
+            if task_edges > self.limits.task_edges {
+                return Err(GraphError::TooManyTaskEdges {
+                    task: self.describe(index),
+                    edges: task_edges,
+                    limit: self.limits.task_edges,
+                });
+            }
+            edges += task_edges;
             for (place, input) in task.inputs.iter().enumerate() {
                 self.check_input(*input, || format!("{}, input {place}", self.describe(index)))?;
                 forward |= matches!(input, Input::Task { task, .. } if *task >= index);
@@ -313,12 +335,35 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
             if process.outputs.len() != usize::from(template.outputs) {
                 return bad(&field("outputs"), "there must be one for each output of the task");
             }
+            if let Some((what, path)) = file_outside(process) {
+                let message = format!(
+                    "file path {path:?} must be relative and stay in the working directory"
+                );
+                return bad(&field(what), &message);
+            }
         }
     }
     if !(1.0..=1e6).contains(&template.retry.backoff.factor) {
         return bad("retry.backoff.factor", "must be between 1 and 1000000");
     }
     Ok(())
+}
+
+/// The first file of a process that does not lie in its working directory, and the field.
+fn file_outside(process: &ProcessSpec) -> Option<(&'static str, &str)> {
+    let inputs = process.inputs.iter().filter_map(|input| match input {
+        ProcessInput::File(path) => Some(("inputs", path.as_str())),
+        ProcessInput::Stdin => None,
+    });
+    let outputs = process.outputs.iter().filter_map(|output| match output {
+        ProcessOutput::File(path) => Some(("outputs", path.as_str())),
+        ProcessOutput::Stdout | ProcessOutput::Stderr | ProcessOutput::ExitCode => None,
+    });
+    let leads_outside = |path: &str| {
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        path.is_empty() || !Path::new(path).components().all(plain)
+    };
+    inputs.chain(outputs).find(|(_, path)| leads_outside(path))
 }
 
 #[cfg(test)]
@@ -391,6 +436,25 @@ mod tests {
     }
 
     #[test]
+    fn files_of_processes_stay_in_their_directory() {
+        for path in ["", "/etc/passwd", "../up", "a/../../b"] {
+            let spec = ProcessSpec {
+                argv: vec!["true".into()],
+                outputs: vec![ProcessOutput::File(path.into())],
+                ..ProcessSpec::default()
+            };
+            let variant =
+                Variant { run: Run::Process(spec), ..Variant::kernel("", Attributes::new()) };
+            let mut graph = graph(vec![task("a", &[])]);
+            graph.templates = vec![Arc::new(Template::new(variant, 1))];
+            let expected = format!(
+                "template 0, variant 0, outputs: file path {path:?} must be relative and stay in the working directory"
+            );
+            check(&graph, &expected);
+        }
+    }
+
+    #[test]
     fn oversized_graphs_are_refused() {
         let limits = Limits { tasks: 1, ..Limits::default() };
         let graph = graph(vec![task("a", &[]), task("b", &[])]);
@@ -403,5 +467,10 @@ mod tests {
             validate(&graph, &limits, |_| None),
             Err(GraphError::TooManyOutputs { outputs: 2, limit: 1 })
         );
+        let limits = Limits { task_edges: 1, ..Limits::default() };
+        let graph = self::graph(vec![task("a", &[]), task("b", &[0, 0])]);
+        let message = r#"task "b" takes and follows 2 objects and tasks, more than the limit of 1"#;
+        let refused = validate(&graph, &limits, |_| None).expect_err("too many");
+        assert_eq!(refused.to_string(), message);
     }
 }

@@ -39,6 +39,10 @@ impl TemplateSender {
                 object: Some(object.into()),
                 addresses: addresses(&sources),
             }),
+            ToExecutor::Keep { object, value } => Order::Keep(v1::KeptObject {
+                object: Some(object.into()),
+                value: Some(value.into()),
+            }),
             ToExecutor::ForgetTemplates { templates } => {
                 for key in &templates {
                     self.sent.remove(key);
@@ -120,6 +124,10 @@ impl TemplateReceiver {
             Order::Replicate(wire) => ToExecutor::Replicate {
                 object: required(wire.object, "replicate.object")?.into(),
                 sources: wire.addresses.into_iter().map(Into::into).collect(),
+            },
+            Order::Keep(wire) => ToExecutor::Keep {
+                object: required(wire.object, "keep.object")?.into(),
+                value: nested(wire.value, "keep.value")?,
             },
             Order::ForgetTemplates(wire) => {
                 let templates: Vec<TemplateKey> = wire.keys.into_iter().map(Into::into).collect();

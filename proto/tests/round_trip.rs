@@ -229,6 +229,7 @@ fn to_executor() -> impl Strategy<Value = ToExecutor> {
         vec((job(), any::<u32>()), 0..3).prop_map(|keys| ToExecutor::ForgetTemplates {
             templates: keys.into_iter().map(|(job, index)| TemplateKey { job, index }).collect()
         }),
+        (object(), value()).prop_map(|(object, value)| ToExecutor::Keep { object, value }),
         Just(ToExecutor::Stop),
     ]
 }

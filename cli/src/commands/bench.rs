@@ -10,6 +10,7 @@ use drawloom_bench::{Bench as Name, Mode, Options, Record, run};
 
 use crate::args::Global;
 use crate::error::BadInput;
+use crate::output::note;
 use crate::{output, text};
 
 const EXAMPLES: &str = "\
@@ -55,11 +56,11 @@ impl Bench {
     /// A cluster cannot be started, or a job fails.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         ensure!(
-            global.endpoint.is_none(),
+            global.given_endpoint().is_none(),
             BadInput("bench starts its own processes; it takes no --endpoint".to_owned())
         );
         if cfg!(debug_assertions) {
-            eprintln!("this is a debug build; figures mean nothing without --release");
+            note!("this is a debug build; figures mean nothing without --release");
         }
         let options = Options {
             benches: self.names,

@@ -82,7 +82,8 @@ impl ExecutorCommand {
             follow_parent(parent)?;
         }
         let mut interrupts = Interrupts::listen()?;
-        let endpoint = self.scheduler.clone().or_else(|| global.endpoint.clone());
+        let given = || global.given_endpoint().map(str::to_owned);
+        let endpoint = self.scheduler.clone().or_else(given);
         let endpoint = endpoint.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
         let page = Page::open(self.metrics.as_ref(), recorded::describe).await?;
         if let Some(page) = &page {

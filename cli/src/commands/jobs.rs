@@ -10,6 +10,7 @@ use serde_json::json;
 use super::status::{counts_json, counts_text};
 use super::{collect, connect};
 use crate::args::Global;
+use crate::output::note;
 use crate::{output, text};
 
 const EXAMPLES: &str = "\
@@ -71,7 +72,7 @@ impl Jobs {
             .collect();
         output::table(["JOB", "NAME", "STATE", "TASKS", "SUBMITTED", "TOOK"], &rows)?;
         if more {
-            eprintln!("there are more; see --limit");
+            note!("there are more; see --limit");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -44,7 +44,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Cancel(command) => command.run(&global).await,
         Command::Why(command) => command.run(&global).await,
         Command::Kernels(command) => command.run(&global),
-        Command::Schema(command) => command.run(),
+        Command::Schema(command) => command.run(&global),
         Command::Bench(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::connect;
 use crate::args::Global;
 use crate::error::BadInput;
+use crate::output::note;
 use crate::{output, text};
 
 const EXAMPLES: &str = "\
@@ -38,7 +39,7 @@ impl Nodes {
         let cluster = client.cluster().await?;
         if let Some(name) = &self.drain {
             client.drain(find(&cluster.executors, name)?).await?;
-            eprintln!("{name} is being emptied");
+            note!("{name} is being emptied");
             return Ok(ExitCode::SUCCESS);
         }
         if global.json {

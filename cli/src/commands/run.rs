@@ -18,6 +18,7 @@ use crate::devices::{DeviceUse, used};
 use crate::error::{INTERRUPTED, JOB_FAILED};
 use crate::follow::{Followed, follow};
 use crate::interrupt::Interrupts;
+use crate::output::note;
 use crate::progress::{Tally, progress};
 use crate::quantity::parse_bytes;
 use crate::source::{Source, submit};
@@ -55,7 +56,7 @@ impl Run {
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let loaded = self.source.load()?;
         let mut interrupts = Interrupts::listen()?;
-        let cluster = match &global.endpoint {
+        let cluster = match global.given_endpoint() {
             Some(_) => None,
             None => Some(Embedded::start(self.cluster_config()).await?),
         };
@@ -92,7 +93,7 @@ async fn run_graph(
     let before = client.cluster().await?;
     let mut job = submit(client, loaded, None).await?;
     if !global.quiet {
-        eprintln!("{} with {} tasks", job.id(), job.tasks());
+        note!("{} with {} tasks", job.id(), job.tasks());
     }
     let mut tally = Tally::new(job.tasks());
     let mut shown = progress(global);
@@ -164,17 +165,16 @@ impl Report {
         let counts = self.tally.counts().into_iter().filter(|(_, count)| *count > 0);
         let counts: Vec<String> = counts.map(|(what, count)| format!("{count} {what}")).collect();
         let rate = f64::from(self.tally.done()) / self.makespan.as_secs_f64().max(1e-9);
-        eprintln!(
-            "{} {} in {} ({}; {})",
-            self.job,
-            self.state,
-            text::span(self.makespan),
-            counts.join(", "),
-            text::rate(rate)
-        );
+        let tasks = if counts.is_empty() {
+            "no tasks".to_owned()
+        } else {
+            format!("{}; {}", counts.join(", "), text::rate(rate))
+        };
+        let took = text::span(self.makespan);
+        note!("{} {} in {took} ({tasks})", self.job, self.state);
         for device in &self.devices {
             let DeviceUse { executor, device, cores, busy } = device;
-            eprintln!(
+            note!(
                 "  {executor}: {device}, {cores} core(s), busy {:.1} % of the time",
                 busy * 100.0
             );
@@ -187,11 +187,11 @@ impl Report {
             let view = client.describe_task(self.job, TaskRef::Index(*task)).await;
             let name = view.ok().and_then(|view| view.name);
             let name = name.map_or_else(|| format!("task {task}"), |name| format!("task {name:?}"));
-            eprintln!("{name} failed: {failure}");
+            note!("{name} failed: {failure}");
         }
         let told = self.tally.failures().len() as u32;
         if self.tally.failed() > told {
-            eprintln!(
+            note!(
                 "and {} more, see `drawloom tasks JOB --state failed`",
                 self.tally.failed() - told
             );

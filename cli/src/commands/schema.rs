@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::args::Global;
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -21,8 +22,13 @@ impl SchemaCommand {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn run(self) -> Result<ExitCode> {
-        output::line(&serde_json::to_string_pretty(&drawloom_graphfile::schema())?)?;
+    pub fn run(self, global: &Global) -> Result<ExitCode> {
+        let schema = drawloom_graphfile::schema();
+        if global.json {
+            output::json(&schema)?;
+        } else {
+            output::line(&serde_json::to_string_pretty(&schema)?)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

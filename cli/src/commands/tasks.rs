@@ -11,6 +11,7 @@ use serde_json::json;
 use super::watch::failure_json;
 use super::{collect, connect};
 use crate::args::Global;
+use crate::output::note;
 use crate::{output, text};
 
 const EXAMPLES: &str = "\
@@ -59,7 +60,7 @@ impl Tasks {
         let rows: Vec<[String; 7]> = tasks.iter().map(row).collect();
         output::table(["TASK", "NAME", "RUN", "STATE", "WHERE", "RAN", "FAILURE"], &rows)?;
         if more {
-            eprintln!("there are more; see --limit");
+            note!("there are more; see --limit");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -14,6 +14,7 @@ use crate::args::Global;
 use crate::children::Process;
 use crate::error::BadInput;
 use crate::interrupt::Interrupts;
+use crate::output::note;
 use crate::{output, text};
 
 const EXAMPLES: &str = "\
@@ -108,7 +109,7 @@ impl Up {
                 &json!({ "addresses": addresses, "metrics": metrics, "executors": executors }),
             )?;
         } else {
-            eprintln!("ready: drawloom --endpoint {endpoint} run FILE");
+            note!("ready: drawloom --endpoint {endpoint} run FILE");
         }
         Ok(executors)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Progress, Tally};
+use crate::output::note;
 
 /// A bar on the standard error.
 pub struct Bar(ProgressBar);
@@ -33,7 +34,7 @@ impl Progress for Bar {
     }
 
     fn tell(&mut self, line: &str) {
-        self.0.suspend(|| eprintln!("{line}"));
+        self.0.suspend(|| note!("{line}"));
     }
 
     fn finish(&mut self) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Progress, Tally};
+use crate::output::note;
 
 /// A line now and then, when something has changed.
 pub struct Lines {
@@ -23,12 +24,12 @@ impl Progress for Lines {
 
     fn show(&mut self, tally: &Tally) {
         if self.told.replace(tally.done()) != Some(tally.done()) {
-            eprintln!("{}/{} done, {}", tally.done(), tally.total(), tally.remarks());
+            note!("{}/{} done, {}", tally.done(), tally.total(), tally.remarks());
         }
     }
 
     fn tell(&mut self, line: &str) {
-        eprintln!("{line}");
+        note!("{line}");
     }
 
     fn finish(&mut self) {}

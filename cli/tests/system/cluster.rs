@@ -172,3 +172,43 @@ fn tasks_wait_for_an_executor_only_where_that_is_asked_for() {
     assert_eq!(cluster.say(&["watch", &job]).code, Some(0));
     assert_eq!(waiting.wait(), Some(0));
 }
+
+#[test]
+fn tasks_may_take_and_make_more_small_objects_than_a_message_holds() {
+    const OBJECTS: usize = 300;
+    let graph = GraphFile::new("many.json", "");
+    let folder = std::path::Path::new(graph.path()).parent().expect("a folder").to_owned();
+    std::fs::write(folder.join("part"), vec![7; 60_000]).expect("written");
+    let parts = vec!["part"; OBJECTS];
+    let outputs: Vec<_> =
+        (0..OBJECTS).map(|n| serde_json::json!({ "file": n.to_string() })).collect();
+    let makes = format!("for n in $(seq 0 {}); do head -c 60000 /dev/zero > $n; done", OBJECTS - 1);
+    let text = serde_json::json!({
+        "inputs": { "part": { "file": "part" } },
+        "tasks": [
+            { "name": "takes", "kernel": "noop", "inputs": parts },
+            {
+                "name": "makes",
+                "process": { "argv": ["sh", "-c", makes], "outputs": outputs },
+            },
+        ],
+    });
+    std::fs::write(graph.path(), text.to_string()).expect("written");
+    let cluster = Cluster::start(1);
+    let report = cluster.say(&["--json", "run", graph.path()]);
+    assert_eq!(report.code, Some(0), "{}", report.err);
+    assert_eq!(report.last()["tasks"]["succeeded"], 2);
+}
+
+#[test]
+fn watching_from_the_end_tells_the_end_and_from_beyond_is_refused() {
+    let cluster = Cluster::start(1);
+    let report = cluster.say(&["--json", "run", &example("hello.toml")]).last();
+    let job = report["job"].as_str().expect("an id").to_owned();
+    let events = cluster.say(&["--json", "watch", &job]).json().len();
+    let again = cluster.say(&["--json", "watch", &job, "--from", &events.to_string()]);
+    assert_eq!(again.code, Some(0), "{}", again.err);
+    let beyond = cluster.say(&["watch", &job, "--from", &(events + 1).to_string()]);
+    assert_eq!(beyond.code, Some(2), "{}", beyond.err);
+    assert!(beyond.err.contains("none can be watched from"), "{}", beyond.err);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Cluster, GraphFile, eventually, example, say};
+use crate::harness::{Cluster, GraphFile, drawloom, eventually, example, say};
 
 #[test]
 fn the_first_example_runs_here_and_tells_all_in_one_line() {
@@ -159,4 +159,13 @@ fn an_interrupted_run_cancels_its_job() {
     run.signal("INT");
     assert_eq!(run.wait(), Some(130));
     assert_eq!(cluster.say(&["--json", "jobs"]).json()[0]["state"], "cancelled");
+}
+
+#[test]
+fn nobody_needs_to_read_what_is_said_for_people() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let mut command = drawloom();
+    command.args(["run", &example("hello.toml")]).stderr(full);
+    let output = command.output().expect("drawloom starts");
+    assert_eq!(output.status.code(), Some(0));
 }

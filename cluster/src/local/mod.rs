@@ -163,7 +163,13 @@ impl Transport for Local {
     }
 
     fn watch(&self, job: JobId, from_seq: u64) -> Answer<'_, EventReceiver> {
-        Box::pin(async move { Ok(events(self.log(job).await?, from_seq)) })
+        Box::pin(async move {
+            let log = self.log(job).await?;
+            let start = log.start(from_seq);
+            let start =
+                start.map_err(|error| Error::refused(Code::OutOfRange, error.to_string()))?;
+            Ok(events(log, start))
+        })
     }
 
     fn jobs(&self, wanted: PageRequest, states: Vec<JobState>) -> Answer<'_, Page<JobView>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    Assignment, AttemptId, Capacity, FromExecutor, ObjectKey, Outcome, ToExecutor,
+    Assignment, AttemptId, Capacity, FromExecutor, ObjectKey, Outcome, ToExecutor, Value,
 };
 use smallvec::SmallVec;
 
@@ -69,6 +69,13 @@ pub enum Command {
         object: ObjectKey,
         /// Where it is, the preferred first.
         sources: SmallVec<[Arc<str>; 1]>,
+    },
+    /// Keep an object that the scheduler sent.
+    Keep {
+        /// Its key.
+        object: ObjectKey,
+        /// The object.
+        value: Value,
     },
     /// Run an attempt; answered by `AttemptEnded`. The service tells the scheduler `Started`
     /// unless the attempt ends before it sends.

@@ -1,12 +1,12 @@
 //! The machine: one function per thing that can happen.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use drawloom_model::{
     Assignment, AttemptEnd, AttemptId, Capacity, Failure, FailureKind, FromExecutor, InputSource,
     JobKey, ObjectKey, Outcome, ResourceRequest, Shortfall, TaskKey, TemplateKey, Time, ToExecutor,
-    Variant,
+    Value, Variant,
 };
 
 use crate::admission::{Admission, ClassId};
@@ -28,6 +28,9 @@ pub struct Executor {
     objects: Objects,
     /// Tasks that did not succeed here: attempts that wait for them never run.
     not_succeeded: BTreeSet<TaskKey>,
+    /// Jobs with attempts that are being cancelled, how many, and whether nothing more is assigned
+    /// of the job, so that nothing need be remembered of them.
+    cancelled: BTreeMap<JobKey, Cancelled>,
     deadlines: BTreeSet<(Time, Token)>,
     /// Attempts that became ready during the event at hand.
     ready: Vec<Token>,
@@ -46,6 +49,7 @@ impl Executor {
             attempts: Attempts::default(),
             objects: Objects::default(),
             not_succeeded: BTreeSet::new(),
+            cancelled: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             ready: Vec::new(),
             started: Vec::new(),
@@ -106,6 +110,7 @@ impl Executor {
                     commands.push(Command::Fetch { object, sources });
                 }
             }
+            ToExecutor::Keep { object, value } => self.on_keep(now, object, value, commands),
             ToExecutor::ForgetTemplates { templates } => self.on_forget(&templates),
             ToExecutor::Stop => commands.push(Command::Stop),
         }
@@ -196,6 +201,7 @@ impl Executor {
         if let Stage::Running(running) = &mut entry.stage {
             let why = KillReason::Cancelled;
             if running.killed.replace(why) != Some(why) {
+                self.cancelled.entry(attempt.task.job).or_default().running += 1;
                 commands.push(Command::Kill { attempt, why });
             }
             return;
@@ -218,13 +224,27 @@ impl Executor {
         }
     }
 
+    fn on_keep(&mut self, now: Time, object: ObjectKey, value: Value, commands: &mut Commands) {
+        let fetching = self.objects.hold(object, value.data.len() as u64);
+        commands.push(Command::Keep { object, value });
+        for token in fetching.map(|fetching| fetching.waiters).unwrap_or_default() {
+            self.one_less_missing(now, token);
+        }
+    }
+
     fn on_forget(&mut self, templates: &[TemplateKey]) {
         if self.attempts.len() == 0 {
             self.admission.forget_classes();
         }
         let mut last = None;
         for job in templates.iter().map(|template| template.job) {
-            if !self.not_succeeded.is_empty() && last.replace(job) != Some(job) {
+            if last.replace(job) == Some(job) {
+                continue;
+            }
+            if let Some(cancelled) = self.cancelled.get_mut(&job) {
+                cancelled.job_is_over = true;
+            }
+            if !self.not_succeeded.is_empty() {
                 self.forget_job(job);
             }
         }
@@ -292,6 +312,7 @@ impl Executor {
         }
         self.admission.give_back(entry.class, &running.cores);
         self.freed = true;
+        let was_cancelled = running.killed == Some(KillReason::Cancelled);
         let succeeded = self.settle_outputs(running, &outcome, commands);
         let outcome = running.killed.map_or(outcome, KillReason::outcome);
         let queue_time = running.started.since(entry.arrived);
@@ -302,6 +323,23 @@ impl Executor {
             }
         } else {
             self.drop_successors(entry);
+        }
+        if was_cancelled {
+            self.count_cancelled(attempt.task.job);
+        }
+    }
+
+    /// One attempt fewer of the job is being cancelled.
+    fn count_cancelled(&mut self, job: JobKey) {
+        let Some(cancelled) = self.cancelled.get_mut(&job) else { return };
+        cancelled.running -= 1;
+        if cancelled.running > 0 {
+            return;
+        }
+        let is_over = cancelled.job_is_over;
+        self.cancelled.remove(&job);
+        if is_over {
+            self.forget_job(job);
         }
     }
 
@@ -485,6 +523,13 @@ impl Executor {
             failed.extend(successors.filter_map(|token| self.take_unstarted(token)));
         }
     }
+}
+
+/// A job's attempts that were cancelled while they ran.
+#[derive(Default)]
+struct Cancelled {
+    running: u32,
+    job_is_over: bool,
 }
 
 impl KillReason {

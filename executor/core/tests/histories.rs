@@ -202,6 +202,9 @@ impl Shell {
                     self.held.remove(object);
                 }
             }
+            Command::Keep { object, .. } => {
+                self.held.insert(*object);
+            }
             Command::Say(_) | Command::Stop => {}
         }
     }

@@ -117,6 +117,17 @@ fn cancelling_ends_queued_and_running_attempts() {
 }
 
 #[test]
+fn nothing_is_remembered_of_a_job_that_was_over_before_its_attempts() {
+    let mut executor = executor(2);
+    handle(&mut executor, run(one_core(0)));
+    handle(&mut executor, Event::Told(ToExecutor::Cancel { attempt: attempt(0) }));
+    let templates = vec![TemplateKey { job: JOB, index: 0 }];
+    handle(&mut executor, Event::Told(ToExecutor::ForgetTemplates { templates }));
+    handle(&mut executor, succeeded(0));
+    assert_eq!(started(&handle(&mut executor, run(after(5, &[0])))), [5]);
+}
+
+#[test]
 fn only_what_has_not_started_is_recalled() {
     let recall = |index| Event::Told(ToExecutor::Recall { attempt: attempt(index) });
     let mut executor = executor(1);

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use drawloom_executor_core::{Command, Cores, Event, Executor};
 use drawloom_model::{
-    Assignment, AttemptId, Failure, FailureKind, FromExecutor, INLINE_LIMIT_BYTES, InputSource,
-    ObjectKey, ObjectReport, Outcome, Run, Time, ToExecutor, Value, Variant,
+    Assignment, AttemptId, Failure, FailureKind, FromExecutor, INLINE_LIMIT_BYTES,
+    INLINE_SUM_LIMIT_BYTES, InputSource, ObjectKey, ObjectReport, Outcome, Run, Time, ToExecutor,
+    Value, Variant,
 };
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
@@ -194,6 +195,7 @@ impl Driver {
                 }
                 self.said.push(message);
             }
+            Command::Keep { object, value } => self.parts.store.insert(object, value),
             Command::Drop { objects } => {
                 for object in objects {
                     self.parts.store.remove(object);
@@ -255,10 +257,13 @@ impl Driver {
 
     fn keep(&self, first: ObjectKey, outputs: Vec<Value>) -> SmallVec<[ObjectReport; 1]> {
         let keys = (first.index..).map(|index| ObjectKey { job: first.job, index });
+        let mut inline_bytes = 0;
         let reports = keys.zip(outputs).map(|(key, value)| {
             let size_bytes = value.data.len() as u64;
+            let is_small = value.data.len() <= INLINE_LIMIT_BYTES;
+            inline_bytes += if is_small { value.data.len() } else { 0 };
             metrics::counter!("executor_output_bytes_total").increment(size_bytes);
-            let report = if value.data.len() <= INLINE_LIMIT_BYTES {
+            let report = if is_small && inline_bytes <= INLINE_SUM_LIMIT_BYTES {
                 ObjectReport::Inline(value.clone())
             } else {
                 ObjectReport::Stored { object_type: value.object_type.clone(), size_bytes }

@@ -95,7 +95,9 @@ async fn attach(
     let join = v1::FromExecutorBatch { join: Some(info.into()), messages: Vec::new() };
     let news = UnboundedReceiverStream::new(news);
     let outgoing = tokio_stream::once(join).chain(Batches { news, pending: VecDeque::new() });
-    let mut client = ExecutorLinkClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    // A template that just fitted a client's message comes in one of the scheduler's.
+    let mut client =
+        ExecutorLinkClient::new(channel).max_decoding_message_size(2 * MAX_MESSAGE_BYTES);
     let mut incoming = client.attach(outgoing).await?.into_inner();
     welcome(&mut incoming).await?;
     Ok(incoming)

@@ -38,7 +38,9 @@ fn structural(graph: &TaskGraph, error: &GraphError) -> Option<usize> {
         | GraphError::NameTooLong { what, .. }
         | GraphError::UnknownReference { what, .. }
         | GraphError::UnknownOutput { what, .. } => position(graph, what),
-        GraphError::UnknownTemplate { task, .. } => position(graph, task),
+        GraphError::UnknownTemplate { task, .. } | GraphError::TooManyTaskEdges { task, .. } => {
+            position(graph, task)
+        }
         GraphError::Cycle { cycle } => position(graph, cycle.first()?),
         GraphError::BadTemplate { template, .. } => {
             graph.tasks.iter().position(|task| task.template as usize == *template)

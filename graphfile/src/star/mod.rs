@@ -13,8 +13,9 @@ mod session;
 mod values;
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use starlark::codemap::{FileSpan, FileSpanRef};
 use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension, Module};
@@ -30,8 +31,45 @@ use session::Session;
 /// How deep calls may be nested; Starlark has no recursion that a graph would need.
 const CALL_DEPTH_LIMIT: usize = 100;
 
+/// How deep brackets may be nested, and a stack on which that much is read and run.
+const BRACKETS_LIMIT: usize = 10_000;
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+/// The thread on which programs run.
+const THREAD: &str = "drawloom-program";
+
 /// Runs the program at `path` and gives the builder back with what it added, checked.
 pub(crate) fn run_program(
+    path: &Path,
+    text: String,
+    builder: Builder,
+    options: &LoadOptions,
+) -> Result<Builder, LoadError> {
+    keep_panics_quiet();
+    std::thread::scope(|scope| {
+        let run = || run_here(path, text, builder, options);
+        let thread = std::thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK_BYTES);
+        let thread = thread.spawn_scoped(scope, run).map_err(|error| {
+            let message = format!("no thread can be started for the program: {error}");
+            LoadError::Invalid { path: path.to_owned(), line: None, field: String::new(), message }
+        })?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// The interpreter's panics are caught and told as errors, so they are not shown as they come.
+fn keep_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let shown = take_hook();
+        set_hook(Box::new(move |panic| {
+            if std::thread::current().name() != Some(THREAD) {
+                shown(panic);
+            }
+        }));
+    });
+}
+
+fn run_here(
     path: &Path,
     text: String,
     builder: Builder,
@@ -61,6 +99,7 @@ fn evaluate<'v>(
     text: String,
     session: &Session,
 ) -> Result<(), LoadError> {
+    refuse_deep_nesting(path, &text)?;
     let name = path.to_string_lossy();
     let ast =
         AstModule::parse(&name, text, &Dialect::Extended).map_err(|error| located(error, path))?;
@@ -108,6 +147,26 @@ fn evaluate<'v>(
         };
         invalid(message)
     })
+}
+
+/// Nesting is what the parser's stack grows with.
+fn refuse_deep_nesting(path: &Path, text: &str) -> Result<(), LoadError> {
+    let mut depth = 0usize;
+    for (line, text) in text.lines().enumerate() {
+        for byte in text.bytes() {
+            match byte {
+                b'(' | b'[' | b'{' => depth += 1,
+                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > BRACKETS_LIMIT {
+                let message = format!("brackets are nested more than {BRACKETS_LIMIT} deep");
+                let (path, line) = (path.to_owned(), Some(line as u32 + 1));
+                return Err(LoadError::Invalid { path, line, field: String::new(), message });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn globals() -> Globals {

@@ -33,6 +33,13 @@ impl Estimates {
         }
     }
 
+    /// Forgets what was measured of a class.
+    pub fn forget(&mut self, class: ClassId) {
+        if let Some(variants) = self.by_class.get_mut(class.0 as usize) {
+            *variants = Vec::new();
+        }
+    }
+
     /// Learns from a task that succeeded.
     pub fn measured(&mut self, class: ClassId, variant: u8, run_time: Duration) {
         let class = class.0 as usize;

@@ -70,6 +70,9 @@ impl FakeExecutor {
                     took,
                 });
             }
+            Some(ToExecutor::Keep { object, .. }) => {
+                self.held.insert(object);
+            }
             Some(ToExecutor::Stop) => self.stopped = true,
             Some(ToExecutor::ForgetTemplates { .. }) | None => {}
         }

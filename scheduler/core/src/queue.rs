@@ -82,6 +82,15 @@ impl ReadyQueue {
         Some(ready)
     }
 
+    /// Forgets a class, of which only tasks are left that are no longer ready.
+    pub fn forget(&mut self, class: ClassId) {
+        if let Some(heap) = self.by_class.get_mut(class.0 as usize) {
+            self.len -= std::mem::take(heap).len();
+        }
+        self.askable.remove(&class);
+        self.blocked.remove(&class);
+    }
+
     /// Leaves a class out until [`ReadyQueue::unblock`].
     pub fn block(&mut self, class: ClassId) {
         self.askable.remove(&class);

@@ -44,6 +44,16 @@ struct Entries {
     closed: bool,
 }
 
+/// A watch was asked to begin at an event that no event will follow on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the job's events go up to {next} (exclusive) so far, so none can be watched from {from_seq} on"
+)]
+pub struct BeyondEvents {
+    from_seq: u64,
+    next: u64,
+}
+
 impl JobLog {
     fn new(job: JobId, key: JobKey) -> Self {
         let (entries, grown, types) = Default::default();
@@ -68,6 +78,23 @@ impl JobLog {
     /// Whether the last event is there.
     pub fn has_job_ended(&self) -> bool {
         matches!(self.lock().events.last(), Some(JobEvent::JobEnded { .. }))
+    }
+
+    /// Where a watcher starts that has seen the events before `from_seq`. One that has seen them
+    /// all, the job's end included, is told the end again, so that every watch of an ended job
+    /// ends with it; one that asks for more than that has seen another job's.
+    ///
+    /// # Errors
+    /// [`BeyondEvents`].
+    pub fn start(&self, from_seq: u64) -> Result<u64, BeyondEvents> {
+        let entries = self.lock();
+        let next = entries.events.len() as u64;
+        let has_ended = matches!(entries.events.last(), Some(JobEvent::JobEnded { .. }));
+        match from_seq {
+            _ if from_seq > next => Err(BeyondEvents { from_seq, next }),
+            _ if from_seq == next && has_ended => Ok(next - 1),
+            _ => Ok(from_seq),
+        }
     }
 
     /// Events from `cursor` on, at most `limit`; waits until there is one. `None` when nothing

@@ -6,6 +6,7 @@ use drawloom_scheduler_core::Refusal;
 use tonic::Code;
 
 use crate::handle::{AskError, Stopped};
+use crate::log::BeyondEvents;
 use crate::submit::SubmitError;
 
 /// What a client hears when the scheduler stops.
@@ -41,6 +42,11 @@ pub fn ask(error: AskError) -> Rejection {
     }
 }
 
+/// What a client hears that has seen more of a job than there is.
+pub fn beyond_events(error: BeyondEvents) -> Rejection {
+    Rejection::new(Code::OutOfRange, error.to_string()).with_field("from_seq")
+}
+
 /// What a client hears when its graph is not taken.
 pub fn submit(error: SubmitError) -> Rejection {
     match error {
@@ -56,6 +62,7 @@ pub fn submit(error: SubmitError) -> Rejection {
 fn structure(error: &GraphError) -> Rejection {
     let (code, field) = match error {
         GraphError::TooManyTasks { .. }
+        | GraphError::TooManyTaskEdges { .. }
         | GraphError::TooManyEdges { .. }
         | GraphError::TooManyOutputs { .. } => (Code::ResourceExhausted, "graph.tasks".to_owned()),
         GraphError::BadTemplate { template, field, .. } => {

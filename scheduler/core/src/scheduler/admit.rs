@@ -31,8 +31,11 @@ impl Scheduler {
         }
         self.check_externals(&graph)?;
         let classes = self.classify(&graph);
-        if !graph.options.wait_for_resources {
-            self.check_possible(&graph, &classes)?;
+        if !graph.options.wait_for_resources
+            && let Err(refusal) = self.check_possible(&graph, &classes)
+        {
+            self.release_classes(&classes);
+            return Err(refusal);
         }
         let key = self.state.next_job_key();
         let tasks = graph.tasks.len() as u32;
@@ -68,8 +71,9 @@ impl Scheduler {
         self.check_externals(&graph)?;
         let classes = self.classify(&graph);
         let waits = self.state.job(key).is_some_and(|job| job.options.wait_for_resources);
-        if !waits {
-            self.check_possible(&graph, &classes)?;
+        if !waits && let Err(refusal) = self.check_possible(&graph, &classes) {
+            self.release_classes(&classes);
+            return Err(refusal);
         }
         let first_task = graph.first_task;
         let tasks = first_task + graph.tasks.len() as u32;
@@ -107,6 +111,7 @@ impl Scheduler {
             for (total, count) in self.counters.tasks.iter_mut().zip(soft.counts) {
                 *total -= u64::from(count);
             }
+            self.release_classes(&soft.classes);
         }
         self.record(Fact::JobForgotten { key }, commands);
         self.settle();
@@ -190,6 +195,16 @@ impl Scheduler {
         let known: Vec<_> = executors.map(|executor| (executor.id, &*executor.info)).collect();
         let templates = graph.templates.iter();
         templates.map(|template| self.classes.intern(template, known.iter().copied())).collect()
+    }
+
+    fn release_classes(&mut self, classes: &[ClassId]) {
+        for class in classes {
+            self.classes.release(*class);
+        }
+        while let Some(class) = self.classes.evict() {
+            self.estimates.forget(class);
+            self.ready.forget(class);
+        }
     }
 
     /// Refuses a graph with a task that no executor could run, however idle.

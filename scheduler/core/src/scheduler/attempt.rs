@@ -139,10 +139,12 @@ impl Scheduler {
 
     pub(super) fn finish(&mut self, index: crate::cluster::ActiveIndex) -> Option<Active> {
         let active = self.cluster.active(index)?;
-        let class = self.classes.get(active.class);
-        let request = &class.variants[usize::from(active.variant)].request;
+        let id = active.class;
+        let request = &self.classes.get(id).variants[usize::from(active.variant)].request;
         self.capacity_came_back = true;
-        self.cluster.finish(index, request)
+        let finished = self.cluster.finish(index, request);
+        self.classes.release(id);
+        finished
     }
 
     fn request_of(&self, active: &Active) -> &ResourceRequest {

@@ -112,6 +112,9 @@ impl Scheduler {
         self.releases.remove(&executor);
         self.followed.remove(&executor);
         let Some((attempts, lost)) = self.cluster.leave(executor) else { return };
+        for active in &attempts {
+            self.classes.release(active.class);
+        }
         self.departing.retain(|attempt, _| {
             attempts.binary_search_by_key(attempt, |active| active.attempt).is_err()
         });

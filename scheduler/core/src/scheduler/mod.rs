@@ -239,5 +239,13 @@ impl Scheduler {
             &self.classes.get(active.class).variants[usize::from(active.variant)].request
         });
         self.soft.assert_consistent(&self.state, &self.counters.tasks);
+        let jobs = self.soft.keys().filter_map(|key| self.soft.job(key));
+        let templates: Vec<_> = jobs.flat_map(|job| job.classes.iter().copied()).collect();
+        self.classes.assert_users(|class| {
+            let executors = self.cluster.executors();
+            let active = executors.flat_map(|executor| self.cluster.actives_on(executor.id));
+            active.filter(|active| active.class == class).count()
+                + templates.iter().filter(|of| **of == class).count()
+        });
     }
 }

@@ -2,8 +2,8 @@
 //! taken back for those who have nothing to do.
 
 use drawloom_model::{
-    AssignedInput, Assignment, AttemptId, ExecutorId, Failure, FailureKind, InputSource, ObjectKey,
-    ObjectReport, TaskKey, TemplateKey, Time, ToExecutor,
+    AssignedInput, Assignment, AttemptId, ExecutorId, Failure, FailureKind, INLINE_SUM_LIMIT_BYTES,
+    InputSource, ObjectKey, ObjectReport, TaskKey, TemplateKey, Time, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -138,9 +138,10 @@ impl Scheduler {
         let task = &job.tasks[key.index as usize];
         let attempt = AttemptId { task: key, number: task.attempt };
         let may_start = task.unmet == 0;
-        let message = self.assignment(job, attempt, &placement);
+        let mut message = self.assignment(job, attempt, &placement);
         let mut active = Active::new(attempt, executor, class, placement.variant);
         active.devices = placement.devices;
+        self.classes.hold(class);
         let request = &self.classes.get(class).variants[usize::from(placement.variant)].request;
         let run_nanos = placement.reason.run_nanos;
         let index = self.cluster.start(active, request, run_nanos, may_start);
@@ -158,6 +159,7 @@ impl Scheduler {
             });
         }
         self.counters.placed(placement.reason.kind, &message.inputs);
+        self.send_ahead(executor, &mut message.inputs, commands);
         self.send(executor, ToExecutor::Run(Box::new(message)), commands);
         self.offer_followers(key, executor);
     }
@@ -206,6 +208,30 @@ impl Scheduler {
             },
             // It is being made there by a task that the attempt waits for.
             _ => InputSource::Local,
+        }
+    }
+
+    /// Sends what is too much for one message ahead, object by object, to be kept there.
+    fn send_ahead(
+        &mut self,
+        executor: ExecutorId,
+        inputs: &mut [AssignedInput],
+        commands: &mut Commands,
+    ) {
+        let mut inline_bytes = 0;
+        for AssignedInput { object, source } in inputs {
+            let InputSource::Inline(value) = source else { continue };
+            inline_bytes += value.data.len();
+            if inline_bytes <= INLINE_SUM_LIMIT_BYTES {
+                continue;
+            }
+            let object = *object;
+            if !self.cluster.holds(executor, object) {
+                let value = value.clone();
+                self.cluster.add_replica(object, executor, value.data.len() as u64);
+                self.send(executor, ToExecutor::Keep { object, value }, commands);
+            }
+            *source = InputSource::Local;
         }
     }
 

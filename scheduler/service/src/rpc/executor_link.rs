@@ -96,7 +96,7 @@ pub(crate) struct Orders {
     encoded: std::vec::IntoIter<v1::ToExecutor>,
 }
 
-/// The size at which a message is sent although more is waiting.
+/// The size beyond which a message has no more than one order.
 const FULL_BYTES: usize = 1024 * 1024;
 
 impl Orders {
@@ -115,11 +115,12 @@ impl Orders {
     fn take_message(&mut self) -> v1::ToExecutorBatch {
         let mut bytes = 0;
         let mut messages = Vec::with_capacity(self.encoded.len().min(1024));
-        while bytes < FULL_BYTES
-            && let Some(order) = self.encoded.next()
-        {
+        while let Some(order) = self.encoded.as_slice().first() {
             bytes += order.encoded_len();
-            messages.push(order);
+            if bytes > FULL_BYTES && !messages.is_empty() {
+                break;
+            }
+            messages.extend(self.encoded.next());
         }
         v1::ToExecutorBatch { welcome: None, messages }
     }

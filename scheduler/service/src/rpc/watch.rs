@@ -32,8 +32,9 @@ pub(super) async fn watch(
     request: v1::WatchRequest,
 ) -> Result<Sending<v1::EventBatch>, Rejection> {
     let log = log(handle, job_id(&request.job)?).await?;
+    let seq = log.start(request.from_seq).map_err(rejection::beyond_events)?;
     let (sender, receiver) = mpsc::channel(1);
-    let mut cursor = Cursor { log, seq: request.from_seq, ended: false };
+    let mut cursor = Cursor { log, seq, ended: false };
     tokio::spawn(async move {
         loop {
             let batch = tokio::select! {
@@ -105,9 +106,7 @@ impl Cursor {
             }
             None => {
                 self.ended = true;
-                // A watcher that asks beyond the last event has seen the job's end.
-                let stopped = || Err(rejection::stopped(crate::Stopped).into());
-                (!self.log.has_job_ended()).then(stopped)
+                Some(Err(rejection::stopped(crate::Stopped).into()))
             }
         }
     }

@@ -21,7 +21,15 @@ async fn a_watched_submission_ends_and_can_be_watched_again_from_anywhere() {
     assert_eq!(watch(&cluster.client, &accepted.job, 0).await, events);
     assert_eq!(watch(&cluster.client, &accepted.job, 7).await, events[7..]);
     let beyond = events.len() as u64;
-    assert_eq!(watch(&cluster.client, &accepted.job, beyond).await, []);
+    let last = watch(&cluster.client, &accepted.job, beyond - 1).await;
+    let mut told_again = cluster.client.clone();
+    let request = |from_seq| v1::WatchRequest { job: accepted.job.clone(), from_seq };
+    let mut again = told_again.watch(request(beyond)).await.expect("a stream").into_inner();
+    let batch = again.message().await.expect("no error").expect("the last event");
+    assert_eq!((batch.first_seq, batch.events), (beyond - 1, last));
+    assert_eq!(again.message().await.expect("no error"), None);
+    let refused = told_again.watch(request(beyond + 1)).await.expect_err("beyond");
+    assert_eq!(refused.code(), tonic::Code::OutOfRange, "{refused}");
     cluster.stop().await;
 }
 
