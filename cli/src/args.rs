@@ -3,8 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, cancel, completions, executor, jobs, kernels, nodes, run, scheduler, schema, status,
-    submit, tasks, up, watch, why,
+    bench, cancel, completions, executor, get, jobs, kernels, nodes, objects, put, release, run,
+    scheduler, schema, status, submit, tasks, up, watch, why,
 };
 
 /// Where commands look for a scheduler unless told otherwise.
@@ -74,6 +74,10 @@ pub enum Command {
     Nodes(nodes::Nodes),
     Cancel(cancel::Cancel),
     Why(why::Why),
+    Put(put::Put),
+    Get(get::Get),
+    Objects(objects::Objects),
+    Release(release::Release),
     Kernels(kernels::Kernels),
     Schema(schema::SchemaCommand),
     Bench(bench::Bench),

@@ -14,6 +14,7 @@ mod follow;
 mod interrupt;
 mod logging;
 mod metrics;
+mod object_name;
 mod output;
 mod progress;
 mod quantity;

@@ -36,6 +36,16 @@ pub fn json(value: &impl Serialize) -> io::Result<()> {
     line(&serde_json::to_string(value)?)
 }
 
+/// Writes bytes as they are.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
 /// Writes rows under headings, in columns.
 ///
 /// # Errors

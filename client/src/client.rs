@@ -8,8 +8,9 @@ use drawloom_model::{
 
 use crate::grpc::Grpc;
 use crate::{
-    Addition, ClusterView, Error, Explanation, JobDetail, JobHandle, JobState, JobView, ObjectRef,
-    Page, PageRequest, Submission, TaskRef, TaskState, TaskView, Transport,
+    Addition, ClusterView, Error, Explanation, JobDetail, JobHandle, JobState, JobView,
+    ListedObject, ObjectRef, Page, PageRequest, Submission, TaskRef, TaskState, TaskView,
+    Transport,
 };
 
 /// A connection to a scheduler. Clones share it.
@@ -202,6 +203,18 @@ impl Client {
     /// There is no such object.
     pub async fn release(&self, object: ObjectId) -> Result<(), Error> {
         self.transport.release(object).await
+    }
+
+    /// Objects that were put and those that executors hold, of one job alone where one is named.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn objects(
+        &self,
+        job: Option<JobId>,
+        page: PageRequest,
+    ) -> Result<Page<ListedObject>, Error> {
+        self.transport.objects(job, page).await
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {

@@ -37,6 +37,6 @@ pub use transport::{
     Addition, Admission, Answer, EVENT_BATCHES, EventReceiver, Submission, Transport,
 };
 pub use view::{
-    ClusterView, ExecutorView, Explanation, JobDetail, JobView, ObjectRef, ObjectState, ObjectView,
-    Page, PageRequest, TaskCounts, TaskRef, TaskView,
+    ClusterView, ExecutorView, Explanation, JobDetail, JobView, ListedObject, ObjectRef,
+    ObjectState, ObjectView, Page, PageRequest, TaskCounts, TaskRef, TaskView,
 };

@@ -7,8 +7,8 @@ use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
 use tokio::sync::mpsc;
 
 use crate::{
-    ClusterView, Error, EventBatch, Explanation, JobDetail, JobState, JobView, ObjectRef, Page,
-    PageRequest, TaskRef, TaskState, TaskView,
+    ClusterView, Error, EventBatch, Explanation, JobDetail, JobState, JobView, ListedObject,
+    ObjectRef, Page, PageRequest, TaskRef, TaskState, TaskView,
 };
 
 /// What a call answers, some time later.
@@ -76,4 +76,6 @@ pub trait Transport: Send + Sync {
     fn put(&self, value: Value) -> Answer<'_, ObjectId>;
     fn get(&self, object: ObjectRef) -> Answer<'_, Value>;
     fn release(&self, object: ObjectId) -> Answer<'_, ()>;
+    /// Objects that were put or that executors hold, of one job alone where one is named.
+    fn objects(&self, job: Option<JobId>, page: PageRequest) -> Answer<'_, Page<ListedObject>>;
 }

@@ -129,6 +129,21 @@ pub struct ObjectView {
     pub executors: Vec<ExecutorId>,
 }
 
+/// An object in a list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ListedObject {
+    /// How to ask for it; a literal of a job has no name of its own.
+    pub object: Option<ObjectRef>,
+    /// The name under which its job keeps it.
+    pub output: Option<String>,
+    /// The object as it stands.
+    pub view: ObjectView,
+    /// How many unended tasks take it, plus one while it is kept by name or by who put it.
+    pub references: u32,
+    /// Whether it was put and released, so that only tasks keep it.
+    pub released: bool,
+}
+
 /// An executor.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ExecutorView {

@@ -65,6 +65,18 @@ pub struct ObjectKey {
     pub index: u32,
 }
 
+impl ObjectKey {
+    /// The key packed into one integer, for tokens of lists.
+    pub const fn to_bits(self) -> u128 {
+        ((self.job.to_bits() as u128) << 32) | self.index as u128
+    }
+
+    /// The inverse of [`ObjectKey::to_bits`].
+    pub const fn from_bits(bits: u128) -> Self {
+        ObjectKey { job: JobKey::from_bits((bits >> 32) as u64), index: bits as u32 }
+    }
+}
+
 /// An executor's session with the scheduler; never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ExecutorId(pub u32);
@@ -195,5 +207,7 @@ mod tests {
         let key = JobKey { slot: 7, generation: 3 };
         assert_eq!(JobKey::from_bits(key.to_bits()), key);
         assert_eq!(JobKey::from_bits(JobKey::VAULT.to_bits()), JobKey::VAULT);
+        let object = ObjectKey { job: key, index: 9 };
+        assert_eq!(ObjectKey::from_bits(object.to_bits()), object);
     }
 }

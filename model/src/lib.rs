@@ -27,7 +27,9 @@ pub use message::{
     AssignedInput, Assignment, AttemptEnd, FromExecutor, InputSource, ObjectReport, Outcome,
     ToExecutor,
 };
-pub use object::{DType, INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, ObjectType, Shape, Value};
+pub use object::{
+    DType, INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, ObjectType, ParseTypeError, Shape, Value,
+};
 pub use resource::{
     Capacity, DeviceCapacity, GpuRequest, MILLI, ResourceName, ResourceRequest, Shortfall,
 };

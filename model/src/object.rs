@@ -1,6 +1,7 @@
 //! Objects: immutable values that tasks take and make.
 
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -154,6 +155,36 @@ impl fmt::Display for ObjectType {
     }
 }
 
+/// The text is no object's type.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{text:?} is no type of an object: write blob, f32[] or f32[2, 3]; element types are {}", DType::ALL.map(DType::name).join(", "))]
+pub struct ParseTypeError {
+    text: String,
+}
+
+impl FromStr for ObjectType {
+    type Err = ParseTypeError;
+
+    /// Reads what [`ObjectType`]'s `Display` writes.
+    fn from_str(text: &str) -> Result<Self, ParseTypeError> {
+        if text == "blob" {
+            return Ok(ObjectType::Blob);
+        }
+        let tensor = || {
+            let (name, extents) = text.strip_suffix(']')?.split_once('[')?;
+            let dtype = DType::from_name(name)?;
+            let extents = extents.trim();
+            if extents.is_empty() {
+                return Some(ObjectType::Tensor { dtype, shape: Shape::scalar() });
+            }
+            let extent = |part: &str| part.trim().parse::<u64>().ok();
+            let extents = extents.split(',').map(extent).collect::<Option<_>>()?;
+            Some(ObjectType::Tensor { dtype, shape: Shape(extents) })
+        };
+        tensor().ok_or_else(|| ParseTypeError { text: text.to_owned() })
+    }
+}
+
 /// An object's type and bytes, in memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Value {
@@ -188,5 +219,23 @@ impl Value {
     /// Whether the bytes have the size that the type asks for.
     pub fn is_consistent(&self) -> bool {
         self.object_type.size_bytes().is_none_or(|size| size == self.data.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_survive_their_text_form() {
+        for text in ["blob", "f32[]", "u8[3]", "bf16[2, 0, 7]"] {
+            let object_type: ObjectType = text.parse().expect(text);
+            assert_eq!(object_type.to_string(), text);
+        }
+        assert_eq!("i64[2,3]".parse::<ObjectType>().expect("a type").to_string(), "i64[2, 3]");
+        for text in ["", "f32", "f32[", "f32[-1]", "f99[1]", "f32[1,]", "blob[1]"] {
+            let error = text.parse::<ObjectType>().expect_err(text).to_string();
+            assert!(error.contains("element types are u8, i32"), "{error}");
+        }
     }
 }

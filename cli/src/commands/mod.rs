@@ -4,9 +4,13 @@ pub mod bench;
 pub mod cancel;
 pub mod completions;
 pub mod executor;
+pub mod get;
 pub mod jobs;
 pub mod kernels;
 pub mod nodes;
+pub mod objects;
+pub mod put;
+pub mod release;
 pub mod run;
 pub mod scheduler;
 pub mod schema;
@@ -43,6 +47,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Nodes(command) => command.run(&global).await,
         Command::Cancel(command) => command.run(&global).await,
         Command::Why(command) => command.run(&global).await,
+        Command::Put(command) => command.run(&global).await,
+        Command::Get(command) => command.run(&global).await,
+        Command::Objects(command) => command.run(&global).await,
+        Command::Release(command) => command.run(&global).await,
         Command::Kernels(command) => command.run(&global),
         Command::Schema(command) => command.run(&global),
         Command::Bench(command) => command.run(&global).await,

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cluster;
+mod data;
 mod faults;
 mod harness;
 mod run;

@@ -10,8 +10,8 @@ use drawloom_proto::{FieldError, v1};
 
 use crate::{
     ClusterView, Error, EventBatch, ExecutorView, Explanation, JobDetail, JobEvent, JobState,
-    JobView, ObjectRef, ObjectState, ObjectView, Page, PageRequest, TaskCounts, TaskRef, TaskState,
-    TaskView,
+    JobView, ListedObject, ObjectRef, ObjectState, ObjectView, Page, PageRequest, TaskCounts,
+    TaskRef, TaskState, TaskView,
 };
 
 pub(super) fn missing(field: &str) -> Error {
@@ -179,6 +179,37 @@ fn object_view(wire: v1::ObjectView) -> Result<ObjectView, Error> {
         object_type: wire.r#type.map(ObjectType::try_from).transpose()?,
         size_bytes: wire.size_bytes,
         executors: wire.executors.into_iter().map(ExecutorId).collect(),
+    })
+}
+
+pub(super) fn listed_object(wire: v1::ListedObject) -> Result<ListedObject, Error> {
+    Ok(ListedObject {
+        object: wire.object.and_then(|wire| wire.object).map(read_object_ref).transpose()?,
+        output: (!wire.output.is_empty()).then_some(wire.output),
+        view: object_view(wire.view.ok_or_else(|| missing("an object's view"))?)?,
+        references: wire.references,
+        released: wire.released,
+    })
+}
+
+fn read_object_ref(wire: v1::object_ref::Object) -> Result<ObjectRef, Error> {
+    use v1::object_ref::Object;
+    Ok(match wire {
+        Object::Put(text) => ObjectRef::Put(text.parse().map_err(bad_id)?),
+        Object::Output(output) => {
+            let job = output.job.parse().map_err(bad_id)?;
+            ObjectRef::Output { job, name: output.name }
+        }
+        Object::Task(output) => ObjectRef::Task {
+            job: output.job.parse().map_err(bad_id)?,
+            task: match output.task.and_then(|task| task.task) {
+                Some(v1::task_ref::Task::Index(index)) => TaskRef::Index(index),
+                Some(v1::task_ref::Task::Name(name)) => TaskRef::Name(name),
+                None => return Err(missing("an object's task")),
+            },
+            output: u16::try_from(output.output)
+                .map_err(|_| Error::BadReply("an output's index is out of range".to_owned()))?,
+        },
     })
 }
 

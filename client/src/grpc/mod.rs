@@ -17,8 +17,8 @@ use tonic::{Code, Status};
 
 use crate::{
     Addition, Admission, Answer, ClusterView, EVENT_BATCHES, Error, EventReceiver, Explanation,
-    JobDetail, JobState, JobView, ObjectRef, Page, PageRequest, Submission, TaskRef, TaskState,
-    TaskView, Transport,
+    JobDetail, JobState, JobView, ListedObject, ObjectRef, Page, PageRequest, Submission, TaskRef,
+    TaskState, TaskView, Transport,
 };
 use convert::{page, page_token, task_ref};
 use session::Session;
@@ -196,5 +196,16 @@ impl Transport for Grpc {
     fn release(&self, object: ObjectId) -> Answer<'_, ()> {
         let request = v1::ReleaseObjectRequest { object: object.to_string() };
         call!(self.release_object(request) => |_| Ok(()))
+    }
+
+    fn objects(&self, job: Option<JobId>, wanted: PageRequest) -> Answer<'_, Page<ListedObject>> {
+        let request = v1::ListObjectsRequest {
+            job: job.map(|job| job.to_string()).unwrap_or_default(),
+            page_size: wanted.size,
+            page_token: page_token(wanted),
+        };
+        call!(self.list_objects(request) => |reply: v1::ListObjectsReply| {
+            page(reply.objects, convert::listed_object, reply.next_page_token)
+        })
     }
 }

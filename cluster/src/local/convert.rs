@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use drawloom_client::{
-    ExecutorView, Explanation, JobEvent, JobState, JobView, ObjectState, ObjectView, TaskCounts,
-    TaskState, TaskView,
+    ExecutorView, Explanation, JobEvent, JobState, JobView, ListedObject, ObjectRef, ObjectState,
+    ObjectView, TaskCounts, TaskRef, TaskState, TaskView,
 };
 use drawloom_model::Time;
 use drawloom_scheduler::Clock;
@@ -92,6 +92,22 @@ pub(super) fn object(object: &core::ObjectSummary) -> ObjectView {
         size_bytes: object.size_bytes,
         executors: object.holders.clone(),
     }
+}
+
+pub(super) fn listed_object(listed: core::ListedObject) -> ListedObject {
+    let view = object(&listed.summary);
+    let references = listed.summary.references;
+    let (name, output, released) = match listed.origin {
+        core::Origin::Put { object, kept } => (Some(ObjectRef::Put(object)), None, !kept),
+        core::Origin::Job { job, task, name } => {
+            let object = task.and_then(|(task, output)| {
+                let (task, output) = (TaskRef::Index(task), u16::try_from(output).ok()?);
+                Some(ObjectRef::Task { job, task, output })
+            });
+            (object, name, false)
+        }
+    };
+    ListedObject { object: name, output, view, references, released }
 }
 
 pub(super) fn executor(executor: core::ExecutorSummary) -> ExecutorView {

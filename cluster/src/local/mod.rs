@@ -4,12 +4,13 @@ mod convert;
 mod object;
 mod refusal;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use drawloom_client::{
     Addition, Admission, Answer, ClusterView, Code, EVENT_BATCHES, Error, EventBatch,
-    EventReceiver, Explanation, JobDetail, JobState, JobView, ObjectRef, Page, PageRequest,
-    Submission, TaskCounts, TaskRef, TaskState, TaskView, Transport,
+    EventReceiver, Explanation, JobDetail, JobState, JobView, ListedObject, ObjectRef, Page,
+    PageRequest, Submission, TaskCounts, TaskRef, TaskState, TaskView, Transport,
 };
 use drawloom_executor::LocalObjects;
 use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, TaskGraph, TaskKey, Time, Value};
@@ -97,7 +98,7 @@ fn task_key(scheduler: &Scheduler, job: JobId, task: &TaskRef) -> Result<TaskKey
 }
 
 /// How many items a page has, and after which item it begins.
-fn page_of(request: &PageRequest) -> Result<(usize, Option<u64>), Error> {
+fn page_of<T: FromStr>(request: &PageRequest) -> Result<(usize, Option<T>), Error> {
     let size = if request.size == 0 { PAGE } else { request.size.min(LARGEST_PAGE) };
     let last = request.token.as_ref().map(|token| token.parse()).transpose();
     let last = last.map_err(|_| Error::refused(Code::InvalidArgument, "the page token is wrong"));
@@ -105,7 +106,7 @@ fn page_of(request: &PageRequest) -> Result<(usize, Option<u64>), Error> {
 }
 
 /// Cuts the item that shows that there are more.
-fn page<T>(mut items: Vec<T>, size: usize, token: impl Fn(&T) -> u64) -> Page<T> {
+fn page<T, K: ToString>(mut items: Vec<T>, size: usize, token: impl Fn(&T) -> K) -> Page<T> {
     let more = items.len() > size;
     items.truncate(size);
     let next = items.last().filter(|_| more).map(|item| token(item).to_string());
@@ -175,7 +176,7 @@ impl Transport for Local {
     fn jobs(&self, wanted: PageRequest, states: Vec<JobState>) -> Answer<'_, Page<JobView>> {
         let clock = *self.scheduler.clock();
         Box::pin(async move {
-            let (size, last) = page_of(&wanted)?;
+            let (size, last) = page_of::<u64>(&wanted)?;
             let page = self.query(move |scheduler, _| {
                 let wanted = |state| states.is_empty() || states.contains(&state);
                 let mut jobs = scheduler.jobs().rev();
@@ -198,7 +199,7 @@ impl Transport for Local {
         states: Vec<TaskState>,
     ) -> Answer<'_, Page<TaskView>> {
         Box::pin(async move {
-            let (size, last) = page_of(&wanted)?;
+            let (size, last) = page_of::<u64>(&wanted)?;
             let first = last.map_or(0, |last| u32::try_from(last).unwrap_or(u32::MAX - 1) + 1);
             let page = self.query(move |scheduler, _| {
                 let key = job_key(scheduler, job)?;
@@ -207,7 +208,7 @@ impl Transport for Local {
                     .filter_map(|index| scheduler.task(TaskKey { job: key, index }))
                     .map(convert::task)
                     .filter(|task| states.is_empty() || states.contains(&task.state));
-                Ok(page(tasks.take(size + 1).collect(), size, |task| task.task.into()))
+                Ok(page(tasks.take(size + 1).collect(), size, |task| u64::from(task.task)))
             });
             page.await
         })
@@ -287,5 +288,9 @@ impl Transport for Local {
             self.ask(|request| Event::ObjectReleased { request, object }).await?;
             Ok(())
         })
+    }
+
+    fn objects(&self, job: Option<JobId>, wanted: PageRequest) -> Answer<'_, Page<ListedObject>> {
+        Box::pin(self.query(move |scheduler, _| object::list(scheduler, job, &wanted)))
     }
 }

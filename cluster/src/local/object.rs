@@ -1,11 +1,11 @@
 //! Objects between a client and the executor beside it; their bytes are shared.
 
-use drawloom_client::{Code, Error, ObjectRef, TaskRef};
-use drawloom_model::{INLINE_LIMIT_BYTES, ObjectId, ObjectKey, ObjectReport, Value};
+use drawloom_client::{Code, Error, ListedObject, ObjectRef, Page, PageRequest, TaskRef};
+use drawloom_model::{INLINE_LIMIT_BYTES, JobId, ObjectId, ObjectKey, ObjectReport, Value};
 use drawloom_scheduler_core::{Event, ObjectState, Refusal, Scheduler};
 
 use super::refusal::{ask, no_such_task};
-use super::{Local, job_key, task_key};
+use super::{Local, convert, job_key, page, page_of, task_key};
 
 /// Small objects stay with the scheduler, large ones go to the executor.
 pub(super) async fn put(local: &Local, value: Value) -> Result<ObjectId, Error> {
@@ -31,6 +31,19 @@ pub(super) async fn get(local: &Local, object: ObjectRef) -> Result<Value, Error
     let (key, inline) = local.query(move |scheduler, _| find(scheduler, &object)).await?;
     let found = inline.or_else(|| local.objects.get(key));
     found.ok_or_else(|| Error::refused(Code::Unavailable, "the object is no longer there"))
+}
+
+/// A page of what was put and what the executor holds.
+pub(super) fn list(
+    scheduler: &Scheduler,
+    job: Option<JobId>,
+    wanted: &PageRequest,
+) -> Result<Page<ListedObject>, Error> {
+    let (size, after) = page_of::<u128>(wanted)?;
+    let job = job.map(|job| job_key(scheduler, job)).transpose()?;
+    let objects = scheduler.objects_after(after.map(ObjectKey::from_bits), job, size + 1);
+    let Page { items, next } = page(objects, size, |object| object.summary.key.to_bits());
+    Ok(Page { items: items.into_iter().map(convert::listed_object).collect(), next })
 }
 
 /// An object that is there: its key, and itself where the scheduler has it.

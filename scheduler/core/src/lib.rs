@@ -33,6 +33,6 @@ pub use ledger::{Account, Conflict};
 pub use scheduler::Scheduler;
 pub use state::State;
 pub use summary::{
-    Counters, ExecutorSummary, Explanation, JobSummary, ObjectState, ObjectSummary, TaskCounts,
-    TaskSummary,
+    Counters, ExecutorSummary, Explanation, JobSummary, ListedObject, ObjectState, ObjectSummary,
+    Origin, TaskCounts, TaskSummary,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawloom_model::{
     AssignedInput, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, InputSource, JobId,
-    JobKey, ObjectKey, ObjectType, TaskKey, Time, Value,
+    JobKey, ObjectId, ObjectKey, ObjectType, TaskKey, Time, Value,
 };
 
 use crate::policy::ReasonKind;
@@ -111,6 +111,36 @@ pub struct ObjectSummary {
     pub holders: Vec<ExecutorId>,
     /// How many unended tasks take it, plus one while it is kept by name.
     pub references: u32,
+}
+
+/// An object in a list, with what it is to people.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ListedObject {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What is known of it.
+    pub summary: ObjectSummary,
+}
+
+/// Where an object comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A client put it.
+    Put {
+        /// Its public id.
+        object: ObjectId,
+        /// Whether the client has not released it.
+        kept: bool,
+    },
+    /// It belongs to a job.
+    Job {
+        /// The job's public id.
+        job: JobId,
+        /// The task that made it and which of its outputs it is; none of a literal.
+        task: Option<(u32, u32)>,
+        /// The name under which the job keeps it.
+        name: Option<String>,
+    },
 }
 
 /// An executor as people see it.

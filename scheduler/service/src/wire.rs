@@ -3,8 +3,8 @@
 use drawloom_model::Time;
 use drawloom_proto::{nanos, v1};
 use drawloom_scheduler_core::{
-    ExecutorSummary, JobEvent, JobState, JobSummary, ObjectState, ObjectSummary, TaskCounts,
-    TaskState, TaskSummary,
+    ExecutorSummary, JobEvent, JobState, JobSummary, ListedObject, ObjectState, ObjectSummary,
+    Origin, TaskCounts, TaskState, TaskSummary,
 };
 
 use crate::clock::Clock;
@@ -121,6 +121,26 @@ pub(crate) fn object(object: &ObjectSummary) -> v1::ObjectView {
         size_bytes: object.size_bytes,
         executors: object.holders.iter().map(|executor| executor.0).collect(),
     }
+}
+
+pub(crate) fn listed_object(listed: ListedObject) -> v1::ListedObject {
+    use v1::object_ref::Object;
+    let view = Some(object(&listed.summary));
+    let references = listed.summary.references;
+    let (name, output, released) = match listed.origin {
+        Origin::Put { object, kept } => {
+            (Some(Object::Put(object.to_string())), String::new(), !kept)
+        }
+        Origin::Job { job, task, name } => {
+            let task = task.map(|(task, output)| {
+                let task = Some(v1::TaskRef { task: Some(v1::task_ref::Task::Index(task)) });
+                Object::Task(v1::TaskOutputRef { job: job.to_string(), task, output })
+            });
+            (task, name.unwrap_or_default(), false)
+        }
+    };
+    let object = Some(v1::ObjectRef { object: name });
+    v1::ListedObject { object, output, view, references, released }
 }
 
 pub(crate) fn executor(clock: &Clock, executor: &ExecutorSummary) -> v1::ExecutorView {

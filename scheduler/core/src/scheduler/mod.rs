@@ -5,6 +5,7 @@ mod attempt;
 mod cancel;
 mod drain;
 mod executor;
+mod listing;
 mod place;
 mod query;
 mod soft;

@@ -6,10 +6,11 @@ mod names;
 mod vault;
 
 use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds as _};
 
 use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ObjectReport, TaskKey};
 
-pub(crate) use job::{Content, Job, Object, Phase, Task, fingerprint};
+pub(crate) use job::{Content, Job, NONE, Object, Phase, Task, fingerprint};
 pub(crate) use names::Names;
 pub(crate) use vault::Vault;
 
@@ -203,6 +204,23 @@ impl State {
 
     pub(crate) fn put_object(&self, object: ObjectId) -> Option<ObjectKey> {
         self.vault.key(object)
+    }
+
+    /// Keys of put objects in a range, in order.
+    pub(crate) fn put_objects(
+        &self,
+        range: (Bound<ObjectKey>, Bound<ObjectKey>),
+    ) -> impl Iterator<Item = ObjectKey> + '_ {
+        let first = match range.0 {
+            Bound::Included(key) | Bound::Excluded(key) if key.job == JobKey::VAULT => key.index,
+            _ => 0,
+        };
+        self.vault.keys_from(first).filter(move |key| range.contains(key))
+    }
+
+    /// A put object's id, and whether its client keeps it still.
+    pub(crate) fn put_entry(&self, key: ObjectKey) -> Option<(ObjectId, bool)> {
+        self.vault.entry(key)
     }
 
     /// Reserves a key in the vault. Keys are never used twice, so this need not be durable.

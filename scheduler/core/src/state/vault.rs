@@ -65,6 +65,17 @@ impl Vault {
         self.by_id.get(&id).map(|index| ObjectKey { job: JobKey::VAULT, index: *index })
     }
 
+    /// Every key from an index on, in order.
+    pub fn keys_from(&self, index: u32) -> impl Iterator<Item = ObjectKey> + '_ {
+        let key = |(index, _): (&u32, _)| ObjectKey { job: JobKey::VAULT, index: *index };
+        self.objects.range(index..).map(key)
+    }
+
+    /// An object's id, and whether its client keeps it still.
+    pub fn entry(&self, key: ObjectKey) -> Option<(ObjectId, bool)> {
+        self.objects.get(&key.index).map(|entry| (entry.id, entry.object.pinned))
+    }
+
     pub fn object(&self, index: u32) -> Option<&Object> {
         self.objects.get(&index).map(|entry| &entry.object)
     }

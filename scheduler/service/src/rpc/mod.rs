@@ -6,6 +6,7 @@ mod executor_link;
 mod get;
 mod jobs;
 mod locate;
+mod objects;
 mod paging;
 mod put;
 mod store;
@@ -126,6 +127,13 @@ impl v1::scheduler_server::Scheduler for Clients {
         request: Request<v1::LocateObjectRequest>,
     ) -> Answer<v1::LocateObjectReply> {
         answer(locate::locate(&self.handle, request.into_inner()).await)
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<v1::ListObjectsRequest>,
+    ) -> Answer<v1::ListObjectsReply> {
+        answer(objects::list(&self.handle, request.into_inner()).await)
     }
 
     async fn release_object(
