@@ -151,3 +151,11 @@ async fn requests_that_fit_nowhere_are_refused_with_the_resource() {
     assert!(message.contains("asks for 1000 cores, has 2 cores"), "{message}");
     cluster.stop().await;
 }
+
+#[tokio::test]
+async fn a_scheduler_that_ends_ends_the_cluster() {
+    let mut cluster = start().await;
+    cluster.scheduler().stop().await;
+    cluster.ended().await;
+    cluster.stop().await;
+}
