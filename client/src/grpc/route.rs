@@ -31,7 +31,7 @@ struct Table {
 struct Route {
     /// Gone once the submission is answered.
     answer: Option<oneshot::Sender<Result<Accepted, Error>>>,
-    events: mpsc::Sender<EventBatch>,
+    events: mpsc::Sender<Result<EventBatch, Error>>,
 }
 
 /// What a submission's sender waits for.
@@ -111,6 +111,21 @@ impl Route {
     fn pass_on(&mut self, batch: v1::EventBatch) -> bool {
         let Ok(batch) = convert::event_batch(batch) else { return false };
         let last = matches!(batch.events.last(), Some(JobEvent::JobEnded { .. }));
-        self.events.try_send(batch).is_ok() && !last
+        self.events.try_send(Ok(batch)).is_ok() && !last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_stream_that_has_ended() {
+        let routes = Routes::default();
+        let pending = routes.open().expect("the stream is open");
+        routes.close_all(&Error::Stopped);
+        let answer = pending.answer.await.expect("answered");
+        assert!(matches!(answer, Err(Error::Stopped)));
+        assert!(matches!(routes.open(), Err(Error::Stopped)));
     }
 }

@@ -72,7 +72,7 @@ fn events(log: Arc<JobLog>, from_seq: u64) -> EventReceiver {
             let Some(events) = events else { return };
             let count = events.len() as u64;
             let events = events.into_iter().map(convert::event).collect();
-            if sender.send(EventBatch { first_seq, events }).await.is_err() {
+            if sender.send(Ok(EventBatch { first_seq, events })).await.is_err() {
                 return;
             }
             first_seq += count;
