@@ -93,6 +93,27 @@ async fn large_literals_are_put_and_large_outputs_come_back() {
 }
 
 #[tokio::test]
+async fn literals_are_let_go_when_one_cannot_be_put() {
+    let cluster = start().await;
+    let client = cluster.client();
+    let mut graph = GraphBuilder::new("too large");
+    for name in ["first", "second"] {
+        let literal = graph.literal(name, Value::blob(vec![7; 40 << 20]));
+        graph.task("noop", Attributes::new()).input(literal).add();
+    }
+    let error = client.submit(graph.build()).await.expect_err("no room for both");
+    assert!(error.to_string().contains("the object store is full"), "{error}");
+    // The executor hears of it a moment later.
+    let mut puts = 0;
+    while client.put(Value::blob(vec![7; 60 << 20])).await.is_err() {
+        puts += 1;
+        assert!(puts < 1000, "the first literal still takes up room");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn open_jobs_grow() {
     let cluster = start().await;
     let mut graph = GraphBuilder::new("open");
