@@ -130,6 +130,26 @@ async fn open_jobs_grow() {
 }
 
 #[tokio::test]
+async fn a_job_that_ends_between_two_pages_hides_no_other() {
+    let cluster = start().await;
+    let client = cluster.client();
+    let mut submitted = Vec::new();
+    for _ in 0..4 {
+        let mut graph = GraphBuilder::new("open");
+        graph.options().open = true;
+        submitted.push(client.submit(graph.build()).await.expect("admitted").id());
+    }
+    let page = |token| client.jobs(PageRequest { size: 2, token }, vec![JobState::Running]);
+    let first = page(None).await.expect("a page");
+    assert_eq!(first.items[1].job, submitted[2]);
+    client.cancel(submitted[2]).await.expect("it runs");
+    let second = page(first.next).await.expect("a page").items;
+    let rest: Vec<_> = second.into_iter().map(|job| job.job).collect();
+    assert_eq!(rest, [submitted[1], submitted[0]]);
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn cancelled_processes_end() {
     let cluster = start().await;
     let mut graph = GraphBuilder::new("slow");

@@ -172,12 +172,9 @@ impl Transport for Local {
             let (size, last) = page_of(&wanted)?;
             let page = self.query(move |scheduler, _| {
                 let wanted = |state| states.is_empty() || states.contains(&state);
-                let mut jobs = scheduler.jobs().rev();
-                if let Some(last) = last {
-                    jobs.find(|job| job.key.to_bits() == last);
-                }
+                let jobs = scheduler.jobs_before(last.unwrap_or(u64::MAX)).rev();
                 let jobs = jobs.filter(|job| wanted(convert::job_state(job.state)));
-                Ok(page(jobs.take(size + 1).collect(), size, |job| job.key.to_bits()))
+                Ok(page(jobs.take(size + 1).collect(), size, |job| job.order))
             });
             let Page { items, next } = page.await?;
             let items = items.into_iter().map(|job| convert::job(&clock, job)).collect();
