@@ -29,13 +29,11 @@ pub(super) fn run(
     let scratch = Scratch::new(spec, &context.config)?;
     let stdin = provide_inputs(spec, job, &scratch)?;
     let group = context.config.control_groups.then(|| make_group(request, job)).flatten();
-    let limits_memory = group.as_ref().is_some_and(|group| group.limits_memory);
     let mut command = command(spec, request, job, &scratch)?;
-    let address_space_bytes =
-        Some(request.memory_bytes).filter(|bytes| *bytes > 0 && !limits_memory);
+    let memory_bytes = Some(request.memory_bytes).filter(|bytes| *bytes > 0);
     let entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
     let affinity = affinity(&job.cores);
-    confine(&mut command, Confinement { affinity, address_space_bytes, entrances });
+    confine(&mut command, Confinement { affinity, entrances, memory_bytes });
     let captures = captures(spec, context.config.output_limit_bytes);
     let running = Running::start(command, stdin, captures, &job.cancellation, group.as_ref())
         .map_err(|error| not_started(spec, &error))?;
@@ -45,7 +43,7 @@ pub(super) fn run(
     if group.as_ref().is_some_and(Group::has_oom_kill) {
         return Err(out_of_memory(request, "killed", &ended));
     }
-    check_end(spec, &ended, context, address_space_bytes.is_some(), request)?;
+    check_end(spec, &ended, context, request)?;
     collect_outputs(spec, ended, &scratch, context)
 }
 
@@ -156,7 +154,6 @@ fn check_end(
     spec: &ProcessSpec,
     ended: &Ended,
     context: &RunContext,
-    limits_address_space: bool,
     request: &ResourceRequest,
 ) -> Result<(), Failure> {
     let application = |message| Err(Failure::new(FailureKind::Application, message));
@@ -169,7 +166,8 @@ fn check_end(
     let takes_code = spec.outputs.contains(&ProcessOutput::ExitCode);
     let Some(end) = describe(ended.status, takes_code) else { return Ok(()) };
     let tail = ended.stderr.tail();
-    if limits_address_space && speaks_of_memory(&tail) {
+    // It tells so itself where its address space is limited.
+    if request.memory_bytes > 0 && speaks_of_memory(&tail) {
         return Err(out_of_memory(request, &end, ended));
     }
     application(if tail.is_empty() { end } else { format!("{end}: {tail}") })
