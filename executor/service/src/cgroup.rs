@@ -64,6 +64,11 @@ fn own_v2() -> Option<PathBuf> {
     own(mount, |line| line.strip_prefix("0::"))
 }
 
+/// Where this process makes groups.
+pub(crate) fn parents() -> Vec<PathBuf> {
+    own_v2().into_iter().chain(["memory", "cpu", "pids"].into_iter().filter_map(own_v1)).collect()
+}
+
 /// This process's group of a controller in version 1.
 fn own_v1(controller: &str) -> Option<PathBuf> {
     let mount = Path::new(ROOT).join(controller);
@@ -215,11 +220,6 @@ impl Group {
     }
 }
 
-impl Drop for Group {
-    /// Waits a little for killed members to be gone: a group that has any cannot be removed.
-    fn drop(&mut self) {
-        for _ in 0..REMOVALS {
-            self.directories.retain(|directory| {
 /// Where a process joins a group.
 #[derive(Debug)]
 pub(crate) struct Entrance {
@@ -229,10 +229,15 @@ pub(crate) struct Entrance {
     pub limits_memory: bool,
 }
 
+impl Drop for Group {
+    /// Waits a little for killed members to be gone: a group that has any cannot be removed.
+    fn drop(&mut self) {
+        self.kill();
+        for _ in 0..REMOVALS {
+            self.directories.retain(|directory| {
                 let removed = fs::remove_dir(directory);
                 removed.is_err_and(|error| error.kind() != ErrorKind::NotFound)
             });
-        self.kill();
             if self.directories.is_empty() {
                 return;
             }
@@ -256,15 +261,10 @@ fn write(directory: &Path, file: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn quotas_are_read() {
-        assert_eq!(quota_milli("150000 100000\n"), Some(1500));
     use std::process::Command;
 
-        assert_eq!(quota_milli("max 100000"), None);
-        assert_eq!(quota_milli("-1 100000"), None);
+    use super::*;
+
     #[test]
     fn a_group_of_processes_that_keep_making_others_is_killed() {
         let name = format!("drawloom-{}-killed", std::process::id());
@@ -291,5 +291,10 @@ mod tests {
         assert!(!directories.iter().any(|directory| directory.exists()));
     }
 
+    #[test]
+    fn quotas_are_read() {
+        assert_eq!(quota_milli("150000 100000\n"), Some(1500));
+        assert_eq!(quota_milli("max 100000"), None);
+        assert_eq!(quota_milli("-1 100000"), None);
     }
 }

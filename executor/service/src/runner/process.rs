@@ -15,6 +15,7 @@ use super::child::{Capture, Confinement, Ended, Keep, Running, confine};
 use super::scratch::Scratch;
 use super::{Job, RunContext};
 use crate::cgroup::{Group, GroupLimits};
+use crate::leftovers;
 
 /// Where executables are looked for when this process has no `PATH` itself.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -71,7 +72,7 @@ fn provide_inputs(
 fn make_group(request: &ResourceRequest, job: &Job) -> Option<Group> {
     static GROUPS: AtomicU64 = AtomicU64::new(0);
     let number = GROUPS.fetch_add(1, Ordering::Relaxed);
-    let name = format!("drawloom-{}-{number}", std::process::id());
+    let name = format!("{}{number}", leftovers::prefix());
     // Whole cores are kept to by pinning, which costs no throttling.
     let cpu_milli = if job.cores.is_empty() { request.cpu_milli } else { 0 };
     Group::create(&name, GroupLimits { memory_bytes: request.memory_bytes, cpu_milli })
