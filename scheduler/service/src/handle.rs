@@ -11,11 +11,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::log::{JobLog, Logs, OutputTypes};
+use crate::metrics::Sampled;
 
 /// What the driver owns and queries may look at.
 pub(crate) struct Shell {
     pub scheduler: Scheduler,
     pub logs: Logs,
+    pub sampled: Sampled,
 }
 
 pub(crate) type Query = Box<dyn FnOnce(&mut Shell, Time) + Send>;
