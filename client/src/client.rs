@@ -65,8 +65,11 @@ impl Client {
         mut graph: TaskGraph,
         token: Option<String>,
     ) -> Result<JobHandle, Error> {
-        let put = self.put_large_literals(&mut graph).await?;
-        let admission = self.transport.submit(Submission { graph, token }).await;
+        let mut put = Vec::new();
+        let admission = match self.put_large_literals(&mut graph, &mut put).await {
+            Ok(()) => self.transport.submit(Submission { graph, token }).await,
+            Err(error) => Err(error),
+        };
         self.release_all(put).await;
         Ok(JobHandle::new(self.clone(), admission?))
     }
@@ -86,8 +89,11 @@ impl Client {
     /// # Errors
     /// The job has ended, or the addition is refused.
     pub async fn add_tasks(&self, job: JobId, mut graph: TaskGraph) -> Result<Addition, Error> {
-        let put = self.put_large_literals(&mut graph).await?;
-        let addition = self.transport.add_tasks(job, graph).await;
+        let mut put = Vec::new();
+        let addition = match self.put_large_literals(&mut graph, &mut put).await {
+            Ok(()) => self.transport.add_tasks(job, graph).await,
+            Err(error) => Err(error),
+        };
         self.release_all(put).await;
         addition
     }
@@ -231,12 +237,16 @@ impl Client {
     }
 
     /// Puts the literals that are too large to travel with the graph and makes them externals.
-    async fn put_large_literals(&self, graph: &mut TaskGraph) -> Result<Vec<ObjectId>, Error> {
+    /// Those in `put` are to be released, also when it fails half-way.
+    async fn put_large_literals(
+        &self,
+        graph: &mut TaskGraph,
+        put: &mut Vec<ObjectId>,
+    ) -> Result<(), Error> {
         let is_large = |literal: &Literal| literal.value.data.len() > INLINE_LIMIT_BYTES;
         if !graph.literals.iter().any(is_large) {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let mut put = Vec::new();
         let mut places = Vec::with_capacity(graph.literals.len());
         let mut small = Vec::new();
         for literal in std::mem::take(&mut graph.literals) {
@@ -252,7 +262,7 @@ impl Client {
         }
         graph.literals = small;
         replace_literals(graph, &places);
-        Ok(put)
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use drawloom_model::{Failure, JobId, TaskGraph, Value};
+use tokio::time::Instant;
 
 use crate::transport::{Admission, EventReceiver};
 use crate::{
@@ -13,8 +14,10 @@ use crate::{
 /// How many failed tasks a report names.
 const REPORTED_FAILURES: usize = 16;
 
-/// How often a broken watch is taken up again before its error is told.
+/// How often a broken watch that brings nothing is taken up again before its error is told, and
+/// how long to wait in between at first.
 const RESUME_ATTEMPTS: u32 = 5;
+const RESUME_PAUSE: Duration = Duration::from_millis(50);
 
 /// A job and its events.
 #[derive(Debug)]
@@ -207,11 +210,29 @@ struct Events {
     next_seq: u64,
     pending: VecDeque<JobEvent>,
     ended: bool,
+    retry: Retry,
+}
+
+/// What was tried since the last event.
+#[derive(Debug, Default)]
+struct Retry {
+    /// How often the stream was taken up, or tried to.
+    attempts: u32,
+    /// When that is done next.
+    due: Option<Instant>,
+    /// Why the last one broke, where that is known.
+    error: Option<Error>,
 }
 
 impl Events {
     fn new(receiver: EventReceiver, next_seq: u64) -> Self {
-        Events { receiver, next_seq, pending: VecDeque::new(), ended: false }
+        Events {
+            receiver,
+            next_seq,
+            pending: VecDeque::new(),
+            ended: false,
+            retry: Retry::default(),
+        }
     }
 
     async fn next_batch(
@@ -220,15 +241,41 @@ impl Events {
         job: JobId,
     ) -> Result<Option<EventBatch>, Error> {
         while !self.ended {
-            let Some(batch) = self.receiver.recv().await else {
-                self.receiver = resume(client, job, self.next_seq).await?;
-                continue;
-            };
-            if let Some(batch) = self.accept(batch) {
-                return Ok(Some(batch));
+            match self.receiver.recv().await.transpose() {
+                Ok(Some(batch)) => {
+                    if let Some(batch) = self.accept(batch) {
+                        self.retry = Retry::default();
+                        return Ok(Some(batch));
+                    }
+                }
+                Ok(None) => self.resume(client, job).await?,
+                Err(error) => self.retry.error = Some(error),
             }
         }
         Ok(None)
+    }
+
+    /// Takes up a stream that has broken, though not for ever. Goes on with its attempts where it
+    /// was when its future is dropped.
+    async fn resume(&mut self, client: &Client, job: JobId) -> Result<(), Error> {
+        loop {
+            let is_lasting = self.retry.error.as_ref().is_some_and(|error| !error.is_transient());
+            if is_lasting || self.retry.attempts > RESUME_ATTEMPTS {
+                let early = || Error::BadReply("the events ended before their job did".to_owned());
+                return Err(self.retry.error.clone().unwrap_or_else(early));
+            }
+            let pause = RESUME_PAUSE * ((1 << self.retry.attempts) - 1);
+            tokio::time::sleep_until(*self.retry.due.get_or_insert(Instant::now() + pause)).await;
+            self.retry.due = None;
+            self.retry.attempts += 1;
+            match client.transport().watch(job, self.next_seq).await {
+                Ok(receiver) => {
+                    self.receiver = receiver;
+                    return Ok(());
+                }
+                Err(error) => self.retry.error = Some(error),
+            }
+        }
     }
 
     /// Leaves out what was seen before; nothing is left of a batch that is all old.
@@ -244,25 +291,109 @@ impl Events {
     }
 }
 
-async fn resume(client: &Client, job: JobId, from_seq: u64) -> Result<EventReceiver, Error> {
-    let mut attempt = 0;
-    loop {
-        match client.transport().watch(job, from_seq).await {
-            Ok(receiver) => return Ok(receiver),
-            Err(error) if error.is_transient() && attempt < RESUME_ATTEMPTS => {
-                tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
-                attempt += 1;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use drawloom_model::{ExecutorId, ObjectId};
     use tokio::sync::mpsc;
+    use tonic::Code;
 
     use super::*;
+    use crate::{
+        Answer, ClusterView, Explanation, JobDetail, ListedObject, Page, PageRequest, Submission,
+        TaskRef, TaskView, Transport,
+    };
+
+    /// A scheduler whose watches end with `error`, or without a word.
+    #[derive(Default)]
+    struct Breaking {
+        error: Option<Error>,
+        watches: AtomicU32,
+    }
+
+    fn unasked<T>() -> Answer<'static, T> {
+        unreachable!("the test only watches")
+    }
+
+    impl Transport for Breaking {
+        fn watch(&self, _: JobId, _: u64) -> Answer<'_, EventReceiver> {
+            Box::pin(async {
+                self.watches.fetch_add(1, Ordering::Relaxed);
+                let (sender, receiver) = mpsc::channel(1);
+                if let Some(error) = &self.error {
+                    sender.try_send(Err(error.clone())).expect("room for one");
+                }
+                Ok(receiver)
+            })
+        }
+        fn submit(&self, _: Submission) -> Answer<'_, Admission> {
+            unasked()
+        }
+        fn add_tasks(&self, _: JobId, _: TaskGraph) -> Answer<'_, Addition> {
+            unasked()
+        }
+        fn close(&self, _: JobId) -> Answer<'_, ()> {
+            unasked()
+        }
+        fn cancel(&self, _: JobId, _: Option<Vec<TaskRef>>) -> Answer<'_, u32> {
+            unasked()
+        }
+        fn jobs(&self, _: PageRequest, _: Vec<JobState>) -> Answer<'_, Page<JobView>> {
+            unasked()
+        }
+        fn tasks(&self, _: JobId, _: PageRequest, _: Vec<TaskState>) -> Answer<'_, Page<TaskView>> {
+            unasked()
+        }
+        fn describe(&self, _: JobId) -> Answer<'_, JobDetail> {
+            unasked()
+        }
+        fn describe_task(&self, _: JobId, _: TaskRef) -> Answer<'_, TaskView> {
+            unasked()
+        }
+        fn explain(&self, _: JobId, _: TaskRef) -> Answer<'_, Explanation> {
+            unasked()
+        }
+        fn cluster(&self) -> Answer<'_, ClusterView> {
+            unasked()
+        }
+        fn drain(&self, _: ExecutorId) -> Answer<'_, ()> {
+            unasked()
+        }
+        fn put(&self, _: Value) -> Answer<'_, ObjectId> {
+            unasked()
+        }
+        fn get(&self, _: ObjectRef) -> Answer<'_, Value> {
+            unasked()
+        }
+        fn release(&self, _: ObjectId) -> Answer<'_, ()> {
+            unasked()
+        }
+        fn objects(&self, _: Option<JobId>, _: PageRequest) -> Answer<'_, Page<ListedObject>> {
+            unasked()
+        }
+    }
+
+    /// What a watcher hears in the end, and after how many watches.
+    async fn outcome(error: Option<Error>) -> (String, u32) {
+        let transport = Arc::new(Breaking { error, ..Breaking::default() });
+        let client = Client::with_transport(Arc::clone(&transport) as Arc<dyn Transport>);
+        let mut events = Events::new(mpsc::channel(1).1, 0);
+        let error = events.next_batch(&client, JobId(1)).await.expect_err("nothing comes");
+        (error.to_string(), transport.watches.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_brings_nothing_is_given_up() {
+        let too_large = Error::refused(Code::OutOfRange, "the batch is too large");
+        assert_eq!(outcome(Some(too_large)).await, ("the batch is too large".to_owned(), 1));
+        let busy = Error::refused(Code::Unavailable, "it stops");
+        assert_eq!(outcome(Some(busy)).await, ("it stops".to_owned(), RESUME_ATTEMPTS + 1));
+        let (message, watches) = outcome(None).await;
+        assert_eq!(watches, RESUME_ATTEMPTS + 1);
+        assert!(message.contains("ended before their job did"), "{message}");
+    }
 
     fn started(task: u32) -> JobEvent {
         JobEvent::TaskStarted { task, attempt: 1, executor: Default::default() }

@@ -15,8 +15,8 @@ use crate::{
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// A job's events as they come. It ends after `JobEnded`, or earlier when the connection broke or
-/// the reader was too slow; then a watch from the next number goes on.
-pub type EventReceiver = mpsc::Receiver<EventBatch>;
+/// the reader was too slow; then a watch from the next number goes on. An error comes last.
+pub type EventReceiver = mpsc::Receiver<Result<EventBatch, Error>>;
 
 /// How many batches of events wait for a slow reader before its receiver is ended.
 pub const EVENT_BATCHES: usize = 1024;

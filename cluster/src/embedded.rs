@@ -66,6 +66,15 @@ impl Embedded {
         &self.scheduler
     }
 
+    /// Waits until the scheduler or the executor has ended by itself, which leaves nobody to run
+    /// anything.
+    pub async fn ended(&mut self) {
+        tokio::select! {
+            () = self.executor.ended() => {}
+            () = self.scheduler.stopped() => {}
+        }
+    }
+
     /// Ends the cluster and whatever it runs, processes included.
     pub async fn stop(mut self) {
         self.executor.abandon();

@@ -93,6 +93,27 @@ async fn large_literals_are_put_and_large_outputs_come_back() {
 }
 
 #[tokio::test]
+async fn literals_are_let_go_when_one_cannot_be_put() {
+    let cluster = start().await;
+    let client = cluster.client();
+    let mut graph = GraphBuilder::new("too large");
+    for name in ["first", "second"] {
+        let literal = graph.literal(name, Value::blob(vec![7; 40 << 20]));
+        graph.task("noop", Attributes::new()).input(literal).add();
+    }
+    let error = client.submit(graph.build()).await.expect_err("no room for both");
+    assert!(error.to_string().contains("the object store is full"), "{error}");
+    // The executor hears of it a moment later.
+    let mut puts = 0;
+    while client.put(Value::blob(vec![7; 60 << 20])).await.is_err() {
+        puts += 1;
+        assert!(puts < 1000, "the first literal still takes up room");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn open_jobs_grow() {
     let cluster = start().await;
     let mut graph = GraphBuilder::new("open");
@@ -105,6 +126,26 @@ async fn open_jobs_grow() {
     assert_eq!((added.first_task, added.tasks), (1, 2));
     job.close().await.expect("closed");
     assert_eq!(job.wait().await.expect("ended").succeeded, 2);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_ends_between_two_pages_hides_no_other() {
+    let cluster = start().await;
+    let client = cluster.client();
+    let mut submitted = Vec::new();
+    for _ in 0..4 {
+        let mut graph = GraphBuilder::new("open");
+        graph.options().open = true;
+        submitted.push(client.submit(graph.build()).await.expect("admitted").id());
+    }
+    let page = |token| client.jobs(PageRequest { size: 2, token }, vec![JobState::Running]);
+    let first = page(None).await.expect("a page");
+    assert_eq!(first.items[1].job, submitted[2]);
+    client.cancel(submitted[2]).await.expect("it runs");
+    let second = page(first.next).await.expect("a page").items;
+    let rest: Vec<_> = second.into_iter().map(|job| job.job).collect();
+    assert_eq!(rest, [submitted[1], submitted[0]]);
     cluster.stop().await;
 }
 
@@ -149,5 +190,13 @@ async fn requests_that_fit_nowhere_are_refused_with_the_resource() {
     let Error::Refused { code, message, .. } = &error else { panic!("{error}") };
     assert_eq!(*code, drawloom_client::Code::FailedPrecondition);
     assert!(message.contains("asks for 1000 cores, has 2 cores"), "{message}");
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_scheduler_that_ends_ends_the_cluster() {
+    let mut cluster = start().await;
+    cluster.scheduler().stop().await;
+    cluster.ended().await;
     cluster.stop().await;
 }

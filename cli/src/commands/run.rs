@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use drawloom_client::{
     Client, ClusterView, JobDetail, JobHandle, JobState, ObjectRef, ObjectState, ObjectView,
@@ -56,20 +56,19 @@ impl Run {
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let loaded = self.source.load()?;
         let mut interrupts = Interrupts::listen()?;
-        let cluster = match global.given_endpoint() {
-            Some(_) => None,
-            None => Some(Embedded::start(self.cluster_config()).await?),
+        if global.given_endpoint().is_some() {
+            let client = Client::connect(global.endpoint()).await?;
+            return run_graph(global, &client, loaded, &mut interrupts).await;
+        }
+        let mut cluster = Embedded::start(self.cluster_config()).await?;
+        let client = cluster.client();
+        let code = tokio::select! {
+            code = run_graph(global, &client, loaded, &mut interrupts) => code,
+            () = cluster.ended() => Err(anyhow!("the cluster in this process has ended by itself")),
         };
-        let client = match &cluster {
-            Some(cluster) => cluster.client(),
-            None => Client::connect(global.endpoint()).await?,
-        };
-        let code = run_graph(global, &client, loaded, &mut interrupts).await;
-        if let Some(cluster) = cluster {
-            tokio::select! {
-                () = cluster.stop() => {}
-                () = interrupts.next() => {}
-            }
+        tokio::select! {
+            () = cluster.stop() => {}
+            () = interrupts.next() => {}
         }
         code
     }

@@ -141,9 +141,10 @@ impl Up {
 
     /// A name and arguments for each executor: the machine is divided between them.
     fn executor_arguments(&self, global: &Global, endpoint: &str) -> Vec<(String, Vec<String>)> {
-        let machine = discover(&drawloom_executor::Config::default()).info.capacity;
-        let machine_cores = (machine.cpu_milli / 1000) as u32;
-        let memory = machine.memory_bytes / u64::from(self.executors);
+        let machine = discover(&drawloom_executor::Config::default());
+        let machine_cores = (machine.info.capacity.cpu_milli / 1000) as u32;
+        let memory = machine.info.capacity.memory_bytes / u64::from(self.executors);
+        let object_memory = machine.arena_bytes / u64::from(self.executors);
         let shares =
             split(machine_cores, self.executors).into_iter().map(|s| self.cores.unwrap_or(s));
         shares
@@ -156,6 +157,7 @@ impl Up {
                     ("--name", name.clone()),
                     ("--cores", cores.to_string()),
                     ("--memory", memory.to_string()),
+                    ("--object-memory", object_memory.to_string()),
                 ] {
                     arguments.extend([option.to_owned(), value]);
                 }
@@ -228,7 +230,29 @@ async fn stop(mut scheduler: Process, executors: Vec<Process>, interrupts: &mut 
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn the_machine_is_promised_once() {
+        let Cli { global, command } = Cli::parse_from(["drawloom", "up", "--executors", "3"]);
+        let Command::Up(up) = command else { panic!("another command: {command:?}") };
+        let executors = up.executor_arguments(&global, "http://127.0.0.1:1");
+        let machine = discover(&drawloom_executor::Config::default());
+        for (option, whole) in [
+            ("--memory", machine.info.capacity.memory_bytes),
+            ("--object-memory", machine.arena_bytes),
+        ] {
+            let share = |arguments: &[String]| {
+                let place = arguments.iter().position(|argument| argument == option)?;
+                arguments.get(place + 1)?.parse::<u64>().ok()
+            };
+            let shares = executors.iter().map(|(_, arguments)| share(arguments));
+            assert_eq!(shares.sum::<Option<u64>>(), Some(whole / 3 * 3), "{option}");
+        }
+    }
 
     #[test]
     fn cores_are_shared_out() {

@@ -94,9 +94,13 @@ fn metrics_are_served() {
     ] {
         assert!(text.contains(name), "{name} is not in {text}");
     }
-    let executor = Server::start(&[
+    let mut executor = Server::start(&[
         "--json",
         "executor",
+        "--name",
+        "metered",
+        "--cores",
+        "2",
         "--scheduler",
         scheduler.endpoint(),
         "--metrics",
@@ -116,6 +120,10 @@ fn metrics_are_served() {
     ] {
         assert!(text.contains(name), "{name} is not in {text}");
     }
+    let offered = "executor_cores{executor=\"metered\",kind=\"offered\"}";
+    eventually("its cores", || page(&scheduler).contains(&format!("{offered} 2\n")));
+    executor.kill();
+    eventually("no cores", || page(&scheduler).contains(&format!("{offered} 0\n")));
 }
 
 #[test]

@@ -114,11 +114,14 @@ impl Transport for Grpc {
                 Err(status) => return Err(self.error(&status)),
             };
             let (sender, receiver) = mpsc::channel(EVENT_BATCHES);
+            let endpoint = Arc::clone(&self.endpoint);
             tokio::spawn(async move {
                 // The call's own flow control holds the scheduler back while the reader is slow.
-                while let Ok(Some(batch)) = stream.message().await {
-                    let Ok(batch) = convert::event_batch(batch) else { return };
-                    if sender.send(batch).await.is_err() {
+                while let Some(batch) = stream.message().await.transpose() {
+                    let batch = batch.map_err(|status| error(&endpoint, &status));
+                    let batch = batch.and_then(convert::event_batch);
+                    let is_last = batch.is_err();
+                    if sender.send(batch).await.is_err() || is_last {
                         return;
                     }
                 }

@@ -26,12 +26,14 @@ pub(super) struct Routes(Arc<Mutex<Table>>);
 struct Table {
     last: u64,
     routes: HashMap<u64, Route>,
+    /// How the stream has ended: nobody would answer a route made now.
+    closed: Option<Error>,
 }
 
 struct Route {
     /// Gone once the submission is answered.
     answer: Option<oneshot::Sender<Result<Accepted, Error>>>,
-    events: mpsc::Sender<EventBatch>,
+    events: mpsc::Sender<Result<EventBatch, Error>>,
 }
 
 /// What a submission's sender waits for.
@@ -42,15 +44,18 @@ pub(super) struct Pending {
 }
 
 impl Routes {
-    /// Numbers a submission and makes its route.
-    pub(super) fn open(&self) -> Pending {
+    /// Numbers a submission and makes its route, unless the stream has ended.
+    pub(super) fn open(&self) -> Result<Pending, Error> {
         let (answer, answered) = oneshot::channel();
         let (events, receiver) = mpsc::channel(EVENT_BATCHES);
         let mut table = self.lock();
+        if let Some(error) = &table.closed {
+            return Err(error.clone());
+        }
         table.last += 1;
         let submission = table.last;
         table.routes.insert(submission, Route { answer: Some(answer), events });
-        Pending { submission, answer: answered, events: receiver }
+        Ok(Pending { submission, answer: answered, events: receiver })
     }
 
     /// Hands a reply to whom it belongs.
@@ -73,7 +78,11 @@ impl Routes {
 
     /// The stream has ended: nobody hears more over it.
     pub(super) fn close_all(&self, error: &Error) {
-        let routes = std::mem::take(&mut self.lock().routes);
+        let routes = {
+            let mut table = self.lock();
+            table.closed = Some(error.clone());
+            std::mem::take(&mut table.routes)
+        };
         // Every route gets the same, so the order does not matter.
         #[allow(clippy::iter_over_hash_type)]
         for mut route in routes.into_values() {
@@ -111,6 +120,21 @@ impl Route {
     fn pass_on(&mut self, batch: v1::EventBatch) -> bool {
         let Ok(batch) = convert::event_batch(batch) else { return false };
         let last = matches!(batch.events.last(), Some(JobEvent::JobEnded { .. }));
-        self.events.try_send(batch).is_ok() && !last
+        self.events.try_send(Ok(batch)).is_ok() && !last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_stream_that_has_ended() {
+        let routes = Routes::default();
+        let pending = routes.open().expect("the stream is open");
+        routes.close_all(&Error::Stopped);
+        let answer = pending.answer.await.expect("answered");
+        assert!(matches!(answer, Err(Error::Stopped)));
+        assert!(matches!(routes.open(), Err(Error::Stopped)));
     }
 }

@@ -37,11 +37,15 @@ impl Session {
 
     pub(super) async fn submit(&self, submission: Submission) -> Result<Admission, Error> {
         let mut slot = self.stream.lock().await;
-        let stream = match slot.as_ref().filter(|stream| !stream.parts.is_closed()) {
-            Some(stream) => stream.clone(),
-            None => slot.insert(self.open().await?).clone(),
+        let open = slot.clone().filter(|stream| !stream.parts.is_closed());
+        let open = open.and_then(|stream| Some((stream.routes.open().ok()?, stream)));
+        let (pending, stream) = match open {
+            Some(open) => open,
+            None => {
+                let stream = slot.insert(self.open().await?).clone();
+                (stream.routes.open()?, stream)
+            }
         };
-        let pending = stream.routes.open();
         for part in parts(pending.submission, submission) {
             if stream.parts.send(part).await.is_err() {
                 break; // The reader answers every route when the stream breaks.

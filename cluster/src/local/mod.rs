@@ -73,7 +73,7 @@ fn events(log: Arc<JobLog>, from_seq: u64) -> EventReceiver {
             let Some(events) = events else { return };
             let count = events.len() as u64;
             let events = events.into_iter().map(convert::event).collect();
-            if sender.send(EventBatch { first_seq, events }).await.is_err() {
+            if sender.send(Ok(EventBatch { first_seq, events })).await.is_err() {
                 return;
             }
             first_seq += count;
@@ -179,12 +179,9 @@ impl Transport for Local {
             let (size, last) = page_of::<u64>(&wanted)?;
             let page = self.query(move |scheduler, _| {
                 let wanted = |state| states.is_empty() || states.contains(&state);
-                let mut jobs = scheduler.jobs().rev();
-                if let Some(last) = last {
-                    jobs.find(|job| job.key.to_bits() == last);
-                }
+                let jobs = scheduler.jobs_before(last.unwrap_or(u64::MAX)).rev();
                 let jobs = jobs.filter(|job| wanted(convert::job_state(job.state)));
-                Ok(page(jobs.take(size + 1).collect(), size, |job| job.key.to_bits()))
+                Ok(page(jobs.take(size + 1).collect(), size, |job| job.order))
             });
             let Page { items, next } = page.await?;
             let items = items.into_iter().map(|job| convert::job(&clock, job)).collect();

@@ -1,10 +1,13 @@
 //! Control groups, versions 1 and 2: this process's own limits, and groups for processes it runs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
 
 /// Processes and threads that an attempt may have at a time.
 const PIDS_LIMIT: u64 = 4096;
@@ -15,6 +18,9 @@ const UNLIMITED: u64 = 1 << 62;
 /// How often a group's removal is tried, and how long to wait in between.
 const REMOVALS: u32 = 100;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+/// How often a group's members are killed before it is left alone, and how long they have to go.
+const KILLS: u32 = 100;
+const KILL_PAUSE: Duration = Duration::from_millis(2);
 
 /// The directory where control groups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -56,6 +62,11 @@ fn own_v2() -> Option<PathBuf> {
     let mounts = [Path::new(ROOT).to_owned(), Path::new(ROOT).join("unified")];
     let mount = mounts.into_iter().find(|path| path.join("cgroup.controllers").exists())?;
     own(mount, |line| line.strip_prefix("0::"))
+}
+
+/// Where this process makes groups.
+pub(crate) fn parents() -> Vec<PathBuf> {
+    own_v2().into_iter().chain(["memory", "cpu", "pids"].into_iter().filter_map(own_v1)).collect()
 }
 
 /// This process's group of a controller in version 1.
@@ -155,11 +166,14 @@ impl Group {
     }
 
     /// Files to which a process writes `0` to join the group.
-    pub(crate) fn entrances(&self) -> Vec<OwnedFd> {
-        let open = |directory: &PathBuf| {
-            fs::OpenOptions::new().write(true).open(directory.join("cgroup.procs")).ok()
+    pub(crate) fn entrances(&self) -> Vec<Entrance> {
+        let open = |(place, directory): (usize, &PathBuf)| {
+            let file = fs::OpenOptions::new().write(true).open(directory.join("cgroup.procs"));
+            // The directory with the memory limit comes first.
+            let limits_memory = self.limits_memory && place == 0;
+            Some(Entrance { file: file.ok()?.into(), limits_memory })
         };
-        self.directories.iter().filter_map(open).map(OwnedFd::from).collect()
+        self.directories.iter().enumerate().filter_map(open).collect()
     }
 
     /// Whether the memory limit has killed a process of the group.
@@ -174,18 +188,51 @@ impl Group {
         self.directories.iter().any(counts)
     }
 
-    /// The processes in the group, also those that left their session.
-    pub(crate) fn members(&self) -> Vec<i32> {
-        let directory = self.directories.first();
-        let text = directory.and_then(|d| fs::read_to_string(d.join("cgroup.procs")).ok());
-        let text = text.unwrap_or_default();
-        text.lines().filter_map(|line| line.parse().ok()).collect()
+    /// Kills every process in the group, also those that left their session.
+    pub(crate) fn kill(&self) {
+        // Version 2 does that at once, since Linux 5.14.
+        if self.directories.iter().any(|directory| write(directory, "cgroup.kill", "1")) {
+            return;
+        }
+        // Who is killed while it makes another must not be followed by that one.
+        for directory in &self.directories {
+            write(directory, "pids.max", "0");
+        }
+        for _ in 0..KILLS {
+            let members = self.members();
+            if members.is_empty() {
+                return;
+            }
+            for member in members.into_iter().filter_map(Pid::from_raw) {
+                let _ = rustix::process::kill_process(member, Signal::KILL);
+            }
+            std::thread::sleep(KILL_PAUSE);
+        }
     }
+
+    fn members(&self) -> BTreeSet<i32> {
+        let mut members = BTreeSet::new();
+        for directory in &self.directories {
+            let list = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            members.extend(list.lines().filter_map(|line| line.parse::<i32>().ok()));
+        }
+        members
+    }
+}
+
+/// Where a process joins a group.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    /// It writes `0` to it.
+    pub file: OwnedFd,
+    /// Whether that limits its memory.
+    pub limits_memory: bool,
 }
 
 impl Drop for Group {
     /// Waits a little for killed members to be gone: a group that has any cannot be removed.
     fn drop(&mut self) {
+        self.kill();
         for _ in 0..REMOVALS {
             self.directories.retain(|directory| {
                 let removed = fs::remove_dir(directory);
@@ -202,17 +249,47 @@ impl Drop for Group {
 
 /// Writes a limit; whether it is in force. 0 is no limit.
 fn limit(directory: &Path, file: &str, value: u64) -> bool {
-    if value == 0 {
-        return false;
-    }
+    value != 0 && write(directory, file, &value.to_string())
+}
+
+/// Writes to a file of a group; whether it took it.
+fn write(directory: &Path, file: &str, text: &str) -> bool {
     // An absent file must not be created, as `fs::write` tries to.
     let file = fs::OpenOptions::new().write(true).open(directory.join(file));
-    file.and_then(|mut file| file.write_all(value.to_string().as_bytes())).is_ok()
+    file.and_then(|mut file| file.write_all(text.as_bytes())).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    #[test]
+    fn a_group_of_processes_that_keep_making_others_is_killed() {
+        let name = format!("drawloom-{}-killed", std::process::id());
+        let Some(group) = Group::create(&name, GroupLimits::default()) else {
+            eprintln!("no control groups can be made here");
+            return;
+        };
+        let directories = group.directories.clone();
+        let join = directories
+            .iter()
+            .map(|directory| format!("echo $$ > {}/cgroup.procs || exit;", directory.display()));
+        // Each goes as soon as it has made the next, in a session of its own.
+        let chain = "next() { (sleep 0.001; next) & }; next";
+        let script = format!("{} {chain}", join.collect::<String>());
+        let started = Command::new("setsid").args(["sh", "-c", &script]).status();
+        assert!(started.expect("a shell").success());
+        if group.members().is_empty() {
+            eprintln!("control groups cannot be joined here");
+            return;
+        }
+        group.kill();
+        assert_eq!(group.members(), BTreeSet::new());
+        drop(group);
+        assert!(!directories.iter().any(|directory| directory.exists()));
+    }
 
     #[test]
     fn quotas_are_read() {

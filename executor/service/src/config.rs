@@ -39,6 +39,13 @@ pub struct Config {
     pub heartbeat: Duration,
 }
 
+impl Config {
+    /// Where processes get their scratch directories.
+    pub(crate) fn scratch_place(&self) -> PathBuf {
+        self.scratch.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {

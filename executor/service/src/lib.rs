@@ -10,6 +10,7 @@ mod cgroup;
 mod config;
 mod discover;
 mod driver;
+mod leftovers;
 mod link;
 pub mod metrics;
 mod runner;

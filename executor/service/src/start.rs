@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
+use crate::leftovers;
 use crate::runner::Workers;
 use crate::store::{ArenaFull, Store};
 use crate::transfer::{Peers, Server};
@@ -158,6 +159,9 @@ pub async fn start(
         None => None,
     };
     info.address = server.as_ref().map(|server| server.address().to_string()).unwrap_or_default();
+    if config.runs_processes {
+        remove_leftovers(&config);
+    }
     let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores });
     let heartbeat = config.heartbeat;
     let workers = Workers::new(Arc::clone(&store), config);
@@ -165,4 +169,13 @@ pub async fn start(
     let parts = Parts { core, store, workers, peers, news, news_sender, inbox, outbox, heartbeat };
     let loop_task = tokio::spawn(Driver::new(parts).run());
     Ok(Handle { info, objects, loop_task, _server: server })
+}
+
+/// Goes on beside everything else, however much there is.
+fn remove_leftovers(config: &Config) {
+    let place = config.scratch_place();
+    let thread = std::thread::Builder::new().name("drawloom-leftovers".to_owned());
+    if let Err(error) = thread.spawn(move || leftovers::remove(&place)) {
+        tracing::warn!(%error, "what dead executors left behind stays");
+    }
 }

@@ -32,6 +32,26 @@ use crate::{ArenaFull, Draft};
 const FETCHES: usize = 8;
 /// How long a peer has to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a peer may be silent before it is asked whether it lives, and how long it has to answer
+/// that.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long whoever stores an object may be silent in between: room is kept for it all the while.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
+/// Connections that are kept; beyond that they are made anew.
+const CHANNELS: usize = 1024;
+
+/// How long a fetch waits for a peer that has accepted its connection.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Until it answers: it reads all of the object for the checksum first.
+    answer: Duration,
+    /// For each piece.
+    piece: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { answer: Duration::from_secs(60), piece: Duration::from_secs(10) };
 
 /// Serves an executor's objects for as long as it lives.
 #[derive(Debug)]
@@ -115,7 +135,8 @@ impl ObjectStore for Served {
         &self,
         request: Request<Streaming<v1::ObjectChunk>>,
     ) -> Result<Response<v1::StoreReply>, Status> {
-        let (key, value) = receive(request.into_inner(), self.objects.store()).await?;
+        let (key, value) =
+            receive(request.into_inner(), self.objects.store(), STORE_PATIENCE).await?;
         let key = key.ok_or_else(|| {
             Rejection::new(Code::InvalidArgument, "the first piece must name the object's key")
                 .with_field("key")
@@ -134,9 +155,10 @@ fn stream(chunks: impl Iterator<Item = v1::ObjectChunk> + Send + 'static) -> Chu
 async fn receive(
     mut chunks: Streaming<v1::ObjectChunk>,
     store: &Store,
+    patience: Duration,
 ) -> Result<(Option<ObjectKey>, Value), Status> {
     let nothing = || Rejection::new(Code::InvalidArgument, "the stream has no pieces");
-    let mut chunk = chunks.message().await?.ok_or_else(nothing)?;
+    let mut chunk = within(patience, chunks.message()).await?.ok_or_else(nothing)?;
     let Description { key, object_type, size_bytes } =
         Description::of(&mut chunk, store.arena().limit_bytes()).map_err(Rejection::from)?;
     let mut place = Place::new(store, size_bytes).map_err(no_room)?;
@@ -147,7 +169,7 @@ async fn receive(
         let end = written + chunk.data.len();
         place.bytes_mut()[written..end].copy_from_slice(&chunk.data);
         written = end;
-        match chunks.message().await? {
+        match within(patience, chunks.message()).await? {
             Some(next) => chunk = next,
             None => break,
         }
@@ -155,6 +177,15 @@ async fn receive(
     tally.finish().map_err(Rejection::from)?;
     metrics::counter!("executor_received_bytes_total").increment(size_bytes);
     Ok((key, Value { object_type, data: place.freeze() }))
+}
+
+/// What the other end sends, unless that takes too long.
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let late = |_| Err(Status::deadline_exceeded(format!("nothing came for {patience:?}")));
+    tokio::time::timeout(patience, answer).await.unwrap_or_else(late)
 }
 
 fn no_room(full: ArenaFull) -> Rejection {
@@ -198,12 +229,13 @@ pub(crate) struct Peers {
     store: Arc<Store>,
     channels: Arc<Mutex<HashMap<Arc<str>, Channel>>>,
     permits: Arc<Semaphore>,
+    patience: Patience,
 }
 
 impl Peers {
     pub(crate) fn new(store: Arc<Store>) -> Self {
         let permits = Arc::new(Semaphore::new(FETCHES));
-        Peers { store, channels: Arc::default(), permits }
+        Peers { store, channels: Arc::default(), permits, patience: PATIENCE }
     }
 
     /// Fetches an object in the background; how that went goes to `done`.
@@ -249,8 +281,8 @@ impl Peers {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let request = v1::FetchRequest { object: Some(object.into()) };
         let result = async {
-            let chunks = client.fetch(request).await?.into_inner();
-            receive(chunks, &self.store).await
+            let chunks = within(self.patience.answer, client.fetch(request)).await?.into_inner();
+            receive(chunks, &self.store, self.patience.piece).await
         };
         result.await.map(|(_, value)| value)
     }
@@ -263,6 +295,10 @@ impl Peers {
         let wrong = |error| Rejection::new(Code::InvalidArgument, format!("{error}"));
         let endpoint = endpoint(address).map_err(wrong)?;
         let channel = endpoint.connect_lazy();
+        if channels.len() >= CHANNELS {
+            // Most are of executors that left: those that are still needed come back.
+            channels.clear();
+        }
         channels.insert(Arc::clone(address), channel.clone());
         Ok(channel)
     }
@@ -273,5 +309,62 @@ pub(crate) fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Erro
     let has_scheme = address.contains("://") || address.starts_with("unix:");
     let address = if has_scheme { address.to_owned() } else { format!("http://{address}") };
     let endpoint = Endpoint::from_shared(address)?;
-    Ok(endpoint.tcp_nodelay(true).connect_timeout(CONNECT_TIMEOUT))
+    Ok(endpoint
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT))
+}
+
+#[cfg(test)]
+mod tests {
+    use drawloom_model::JobKey;
+    use tokio_stream::StreamExt as _;
+    use tokio_stream::wrappers::TcpListenerStream;
+
+    use super::*;
+
+    /// Has every object, but sends only so many pieces of it, or none and no answer either.
+    struct Stalling {
+        pieces: Option<usize>,
+    }
+
+    #[tonic::async_trait]
+    impl ObjectStore for Stalling {
+        type FetchStream = Chunks;
+
+        async fn fetch(&self, _: Request<v1::FetchRequest>) -> Result<Response<Chunks>, Status> {
+            let Some(pieces) = self.pieces else { return std::future::pending().await };
+            let chunks = split_object(None, Value::blob(vec![7; 4 * CHUNK_BYTES]));
+            let chunks = tokio_stream::iter(chunks.take(pieces).map(Ok));
+            Ok(Response::new(Box::pin(chunks.chain(tokio_stream::pending()))))
+        }
+
+        async fn store(
+            &self,
+            _: Request<Streaming<v1::ObjectChunk>>,
+        ) -> Result<Response<v1::StoreReply>, Status> {
+            Err(Status::unimplemented("nothing is kept"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_stalls_is_given_up() {
+        let store = Arc::new(Store::new(16 << 20).expect("memory"));
+        let patience = Duration::from_millis(200);
+        let patience = Patience { answer: patience, piece: patience };
+        let peers = Peers { patience, ..Peers::new(Arc::clone(&store)) };
+        for pieces in [None, Some(0), Some(2)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = format!("http://{}", listener.local_addr().expect("bound"));
+            let server = ObjectStoreServer::new(Stalling { pieces });
+            let server = tonic::transport::Server::builder().add_service(server);
+            tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+            let object = ObjectKey { job: JobKey { slot: 1, generation: 0 }, index: 1 };
+            let fetched = peers.fetch_from_any(object, &[address.into()]).await;
+            let why = fetched.expect_err("it never comes");
+            assert!(why.contains("nothing came for 200ms"), "{why}");
+            assert_eq!(store.arena().used_bytes(), 0);
+        }
+    }
 }

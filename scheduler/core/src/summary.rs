@@ -34,6 +34,8 @@ pub struct JobSummary {
     pub key: JobKey,
     /// Its public id.
     pub job: JobId,
+    /// Its place in the order of submission.
+    pub order: u64,
     /// Its name.
     pub name: String,
     /// Its state.

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::handle::{Admitted, Answer, Handle, Input, OrderSender, Query, Shell};
 use crate::log::{Logs, OutputTypes, Retention};
 use crate::meter::Meter;
+use crate::metrics::Sampled;
 use crate::trace;
 
 /// Settings of a driver.
@@ -34,7 +35,8 @@ const BATCH: usize = 256;
 pub fn start(config: DriverConfig) -> Handle {
     let (sender, inputs) = mpsc::channel(QUEUE);
     let clock = Clock::start();
-    let shell = Shell { scheduler: Scheduler::new(config.core), logs: Logs::new(config.retention) };
+    let (scheduler, logs) = (Scheduler::new(config.core), Logs::new(config.retention));
+    let shell = Shell { scheduler, logs, sampled: Sampled::default() };
     let driver = Driver {
         shell,
         clock,

@@ -11,11 +11,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::log::{JobLog, Logs, OutputTypes};
+use crate::metrics::Sampled;
 
 /// What the driver owns and queries may look at.
 pub(crate) struct Shell {
     pub scheduler: Scheduler,
     pub logs: Logs,
+    pub sampled: Sampled,
 }
 
 pub(crate) type Query = Box<dyn FnOnce(&mut Shell, Time) + Send>;
@@ -194,11 +196,20 @@ impl Handle {
         orders: OrderSender,
     ) -> Result<Attachment, Stopped> {
         let executor = ExecutorId(self.shared.next_executor.fetch_add(1, Ordering::Relaxed));
-        let farewell = self.inputs.clone().reserve_owned().await.map_err(|_| Stopped)?;
         let (seat, sitting) = watch::channel(());
         self.send(Input::Attach { executor, info: Arc::new(info), orders, seat }).await?;
-        let (handle, farewell) = (self.clone(), Some(farewell));
-        Ok(Attachment { executor, handle, seat: sitting, farewell })
+        let (present, gone) = oneshot::channel();
+        tokio::spawn(self.clone().detach(executor, gone));
+        Ok(Attachment { executor, handle: self.clone(), seat: sitting, _present: present })
+    }
+
+    /// Waits until an executor is gone, and then for a place in the queue to tell so, behind
+    /// everything that it has said.
+    async fn detach(self, executor: ExecutorId, gone: oneshot::Receiver<()>) {
+        // Nothing is ever sent: an error tells that the other end is gone.
+        let _ = gone.await;
+        // A driver that has ended needs to know nothing.
+        let _ = self.send(Input::Detach { executor }).await;
     }
 
     async fn send(&self, input: Input) -> Result<(), Stopped> {
@@ -212,8 +223,8 @@ pub struct Attachment {
     executor: ExecutorId,
     handle: Handle,
     seat: watch::Receiver<()>,
-    /// A kept place in the queue: a farewell must go through however full it is.
-    farewell: Option<mpsc::OwnedPermit<Input>>,
+    /// Tells, when dropped, that the executor is gone.
+    _present: oneshot::Sender<()>,
 }
 
 impl Attachment {
@@ -235,13 +246,5 @@ impl Attachment {
     /// When the scheduler stops.
     pub async fn say(&self, messages: Vec<FromExecutor>) -> Result<(), Stopped> {
         self.handle.send(Input::Said { executor: self.executor, messages }).await
-    }
-}
-
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        if let Some(farewell) = self.farewell.take() {
-            farewell.send(Input::Detach { executor: self.executor });
-        }
     }
 }

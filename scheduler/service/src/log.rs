@@ -26,6 +26,10 @@ impl Default for Retention {
 /// The types of the outputs of a job's tasks, in order of submission.
 pub(crate) type OutputTypes = Vec<Arc<[ValueType]>>;
 
+/// Bytes of events that are read at a time, far below the limit on messages. A single event may be
+/// larger: an executor had to get it through that limit, too.
+const BATCH_BYTES: usize = 1024 * 1024;
+
 /// One job's events, numbered from 0. Watchers are cursors on it: a slow one costs nothing.
 #[derive(Debug)]
 pub struct JobLog {
@@ -97,8 +101,9 @@ impl JobLog {
         }
     }
 
-    /// Events from `cursor` on, at most `limit`; waits until there is one. `None` when nothing
-    /// more comes: after [`JobEvent::JobEnded`], or because the scheduler stops.
+    /// Events from `cursor` on, at most `limit` and fewer where they are large; waits until there is
+    /// one. `None` when nothing more comes: after [`JobEvent::JobEnded`], or because the scheduler
+    /// stops.
     pub async fn next(&self, cursor: u64, limit: usize) -> Option<Vec<JobEvent>> {
         loop {
             // Created before the look: growth between look and wait is not missed.
@@ -115,7 +120,10 @@ impl JobLog {
         let entries = self.lock();
         let start = usize::try_from(cursor).unwrap_or(usize::MAX);
         match entries.events.get(start..) {
-            Some(rest) if !rest.is_empty() => Some(Some(rest[..rest.len().min(limit)].to_vec())),
+            Some(rest) if !rest.is_empty() => {
+                let rest = &rest[..rest.len().min(limit)];
+                Some(Some(rest[..batch_len(rest)].to_vec()))
+            }
             Some(_) | None => entries.closed.then_some(None),
         }
     }
@@ -133,6 +141,25 @@ impl JobLog {
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many of these events are read together: all of them unless they are large.
+fn batch_len(events: &[JobEvent]) -> usize {
+    let mut bytes = 0;
+    let small = events.iter().take_while(|event| {
+        bytes += message_bytes(event);
+        bytes <= BATCH_BYTES
+    });
+    small.count().max(1)
+}
+
+/// The part of an event whose size is not bounded otherwise.
+fn message_bytes(event: &JobEvent) -> usize {
+    match event {
+        JobEvent::TaskRetried { failure, .. }
+        | JobEvent::TaskEnded { failure: Some(failure), .. } => failure.message.len(),
+        _ => 0,
     }
 }
 
@@ -236,6 +263,9 @@ impl Drop for Logs {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use drawloom_model::{Failure, FailureKind};
     use drawloom_scheduler_core::JobState;
 
     use super::*;
@@ -272,6 +302,21 @@ mod tests {
         assert_eq!(waiting.await.expect("no panic"), Some(vec![ENDED]));
         assert_eq!(log.next(4, 2).await, None);
         assert_eq!(log.next(99, 2).await, None);
+    }
+
+    #[tokio::test]
+    async fn long_messages_are_read_a_few_at_a_time() {
+        let mut logs = logs(9, 9);
+        logs.open(JobId(1), key(0));
+        let failure = Failure::new(FailureKind::Application, "x".repeat(BATCH_BYTES / 2));
+        let retried = |task| {
+            let (attempt, delay) = (1, Duration::ZERO);
+            JobEvent::TaskRetried { task, attempt, failure: failure.clone(), delay }
+        };
+        (0..5).for_each(|task| logs.push(key(0), retried(task)));
+        let log = logs.get(key(0)).expect("just opened");
+        assert_eq!(log.next(0, 9).await, Some((0..2).map(retried).collect()));
+        assert_eq!(log.next(4, 9).await, Some(vec![retried(4)]));
     }
 
     #[tokio::test]

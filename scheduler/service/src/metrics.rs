@@ -1,5 +1,7 @@
 //! What is measured. It is recorded by the `metrics` facade; the binary chooses who listens.
 
+use std::collections::BTreeSet;
+
 use drawloom_scheduler_core::{Counters, Scheduler, TaskState};
 
 use crate::handle::{Handle, Stopped};
@@ -33,10 +35,13 @@ pub fn describe() {
 /// # Errors
 /// When the scheduler stops.
 pub async fn refresh(handle: &Handle) -> Result<(), Stopped> {
-    handle.query(|scheduler, _| sample(scheduler)).await
+    handle.inspect(|shell, _| sample(&shell.scheduler, &mut shell.sampled)).await
 }
 
-fn sample(scheduler: &Scheduler) {
+/// The executors whose gauges were set last, by name.
+pub(crate) type Sampled = BTreeSet<String>;
+
+fn sample(scheduler: &Scheduler, sampled: &mut Sampled) {
     let counters = scheduler.counters();
     for state in TaskState::ALL {
         metrics::gauge!("scheduler_tasks", "state" => state.name())
@@ -61,15 +66,29 @@ fn sample(scheduler: &Scheduler) {
     metrics::counter!("scheduler_transfers_total").absolute(counters.transfers);
     metrics::counter!("scheduler_transferred_bytes_total").absolute(counters.transferred_bytes);
     metrics::counter!("scheduler_rounds_total").absolute(counters.rounds);
-    sample_executors(scheduler);
+    sample_executors(scheduler, sampled);
 }
 
-fn sample_executors(scheduler: &Scheduler) {
+const EXECUTOR_GAUGES: [(&str, &[&str]); 6] = [
+    ("executor_cores", &["offered", "free"]),
+    ("executor_memory_bytes", &["offered", "free"]),
+    ("executor_vram_bytes", &["offered", "free"]),
+    ("executor_attempts", &["running", "queued"]),
+    ("executor_objects", &["held"]),
+    ("executor_object_bytes", &["held"]),
+];
+
+fn sample_executors(scheduler: &Scheduler, sampled: &mut Sampled) {
+    let names = scheduler.executors().map(|executor| executor.info.name.clone());
+    let gone = std::mem::replace(sampled, names.collect());
+    for name in gone.difference(sampled) {
+        for (metric, kinds) in EXECUTOR_GAUGES {
+            kinds.iter().for_each(|kind| set(name, metric, kind, 0.0));
+        }
+    }
     for executor in scheduler.executors() {
-        let name = executor.info.name.clone();
-        let set = |metric: &'static str, kind: &'static str, value: f64| {
-            metrics::gauge!(metric, "executor" => name.clone(), "kind" => kind).set(value);
-        };
+        let name = &executor.info.name;
+        let set = |metric, kind, value| set(name, metric, kind, value);
         let (offered, free) = (&executor.info.capacity, &executor.free);
         set("executor_cores", "offered", offered.cpu_milli as f64 / 1000.0);
         set("executor_cores", "free", free.cpu_milli as f64 / 1000.0);
@@ -86,4 +105,8 @@ fn sample_executors(scheduler: &Scheduler) {
         set("executor_object_bytes", "held", executor.object_bytes as f64);
         set("executor_busy_core_seconds", "used", executor.busy_core_seconds);
     }
+}
+
+fn set(executor: &str, metric: &'static str, kind: &'static str, value: f64) {
+    metrics::gauge!(metric, "executor" => executor.to_owned(), "kind" => kind).set(value);
 }

@@ -61,7 +61,7 @@ pub enum ServiceError {
 /// How long connections that stay open may delay the end.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a peer may be silent before it is asked whether it lives.
-const KEEPALIVE: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Bytes on their way before a sender waits, per stream and per connection.
 pub(crate) const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use drawloom_model::{GraphError, JobId, TaskGraph, validate};
+use drawloom_model::{GraphError, JobId, Limits, TaskGraph, validate};
 use drawloom_scheduler_core::{Event, Refusal, Reply};
 use drawloom_signature::{CheckError, GraphTypes, ValueType, check_graph};
 use tokio::sync::oneshot;
 
 use crate::handle::{Admitted, Answer, AskError, Handle, Stopped};
-use crate::log::JobLog;
+use crate::log::{JobLog, OutputTypes};
 
 /// Why a graph did not become a job, or part of one.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -56,12 +56,17 @@ impl Handle {
         token: Option<Box<str>>,
     ) -> Result<Admitted, SubmitError> {
         let graph = Arc::new(TaskGraph { first_task: 0, ..graph });
-        validate(&graph, self.limits(), |_| None)?;
         let externals = self.external_types(&graph).await?;
-        let types = check_graph(&graph, &|_, _| ValueType::Unknown, &known(&externals))?;
+        let (checked, limits) = (Arc::clone(&graph), *self.limits());
+        let check = move || {
+            validate(&checked, &limits, |_| None)?;
+            let types = check_graph(&checked, &|_, _| ValueType::Unknown, &known(&externals))?;
+            Ok::<_, SubmitError>(types.tasks().to_vec())
+        };
+        let types = beside_if_large(graph.tasks.len(), check).await?;
         let job = JobId(fastrand::u128(..));
         let (sender, answer) = oneshot::channel();
-        let answer_to = Answer::Job { types: types.tasks().to_vec(), sender };
+        let answer_to = Answer::Job { types, sender };
         let event = |request| Event::JobSubmitted { request, job, token, graph };
         self.send_request(event, answer_to).await?;
         Ok(answer.await.map_err(|_| Stopped)??)
@@ -72,21 +77,20 @@ impl Handle {
     /// # Errors
     /// When the graph is wrong, the core refuses it, or the scheduler stops.
     pub async fn add_tasks(&self, log: &JobLog, graph: TaskGraph) -> Result<Added, SubmitError> {
-        let mut held = log.types.clone().lock_owned().await;
+        let held = log.types.clone().lock_owned().await;
         let expected = held.len() as u32;
         if graph.first_task != expected {
             let (job, first_task) = (log.job(), graph.first_task);
             return Err(Refusal::WrongFirstTask { job, expected, first_task }.into());
         }
-        let outputs = |task: u32| held.get(task as usize).map(|types| types.len() as u16);
-        validate(&graph, self.limits(), outputs)?;
         let externals = self.external_types(&graph).await?;
-        let prior = |task: u32, output: u16| {
-            let types = held.get(task as usize).map_or(&[][..], |types| types);
-            types.get(usize::from(output)).cloned().unwrap_or_default()
+        let (job, tasks, limits) = (log.job(), graph.tasks.len(), *self.limits());
+        let check = move || {
+            let types = check_addition(&graph, &limits, &held, &externals)?;
+            Ok::<_, SubmitError>((types, graph, held))
         };
-        let types: GraphTypes = check_graph(&graph, &prior, &known(&externals))?;
-        let (job, graph) = (log.job(), Arc::new(graph));
+        let (types, graph, mut held) = beside_if_large(tasks, check).await?;
+        let graph = Arc::new(graph);
         let handle = self.clone();
         // Goes on when whoever asked is gone: what the core takes in must be known here, too.
         let added = tokio::spawn(async move {
@@ -115,6 +119,39 @@ impl Handle {
                 .collect()
         })
         .await
+    }
+}
+
+fn check_addition(
+    graph: &TaskGraph,
+    limits: &Limits,
+    held: &OutputTypes,
+    externals: &[ValueType],
+) -> Result<GraphTypes, SubmitError> {
+    let outputs = |task: u32| held.get(task as usize).map(|types| types.len() as u16);
+    validate(graph, limits, outputs)?;
+    let prior = |task: u32, output: u16| {
+        let types = held.get(task as usize).map_or(&[][..], |types| types);
+        types.get(usize::from(output)).cloned().unwrap_or_default()
+    };
+    Ok(check_graph(graph, &prior, &known(externals))?)
+}
+
+/// The most tasks that are checked on the spot: some tens of milliseconds.
+const SMALL_GRAPH: usize = 50_000;
+
+/// Checks a graph, a large one beside everything else: heartbeats go on meanwhile.
+async fn beside_if_large<T: Send + 'static>(
+    tasks: usize,
+    check: impl FnOnce() -> Result<T, SubmitError> + Send + 'static,
+) -> Result<T, SubmitError> {
+    if tasks <= SMALL_GRAPH {
+        return check();
+    }
+    match tokio::task::spawn_blocking(check).await {
+        Ok(checked) => checked,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Stopped.into()),
     }
 }
 

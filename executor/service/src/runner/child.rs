@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
 use rustix::thread::CpuSet;
 
 use crate::cancellation::Cancellation;
-use crate::cgroup::Group;
+use crate::cgroup::{Entrance, Group};
 
 /// How long a process that was asked to end has until it is killed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -26,10 +26,10 @@ const TAIL_BYTES: usize = 4096;
 pub(super) struct Confinement {
     /// Pins it to these cores; to none where there are none.
     pub affinity: Option<CpuSet>,
-    /// Bytes of address space, where no control group limits its memory.
-    pub address_space_bytes: Option<u64>,
     /// Where it joins its control group.
-    pub entrances: Vec<OwnedFd>,
+    pub entrances: Vec<Entrance>,
+    /// Bytes of address space, where no control group that it has joined limits its memory.
+    pub memory_bytes: Option<u64>,
 }
 
 /// Makes the command start a session of its own, confined, that dies with this thread.
@@ -42,22 +42,30 @@ pub(super) fn confine(command: &mut Command, confinement: Confinement) {
             // The parent died before the line above took effect.
             return Err(io::Error::from(rustix::io::Errno::SRCH));
         }
+        let mut limits_memory = false;
         for entrance in &confinement.entrances {
             // A group that cannot be joined limits nothing; the process is run all the same.
-            let _ = rustix::io::write(entrance, b"0");
+            let has_joined = rustix::io::write(&entrance.file, b"0").is_ok();
+            limits_memory |= has_joined && entrance.limits_memory;
         }
         if let Some(cores) = &confinement.affinity {
             let _ = rustix::thread::sched_setaffinity(None, cores);
         }
-        if let Some(bytes) = confinement.address_space_bytes {
-            let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
-            rustix::process::setrlimit(Resource::As, limit)?;
+        if let Some(bytes) = confinement.memory_bytes.filter(|_| !limits_memory) {
+            limit_address_space(bytes)?;
         }
         Ok(())
     };
     // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe
     // calls are allowed: it makes system calls alone, on data made before, and allocates nothing.
     unsafe { command.pre_exec(prepare) };
+}
+
+/// Limits what this process may map, unless it was limited to less before.
+fn limit_address_space(bytes: u64) -> rustix::io::Result<()> {
+    let inherited = rustix::process::getrlimit(Resource::As).maximum;
+    let limit = Some(inherited.map_or(bytes, |inherited| inherited.min(bytes)));
+    rustix::process::setrlimit(Resource::As, Rlimit { current: limit, maximum: limit })
 }
 
 /// What to do with an output.
@@ -254,9 +262,8 @@ impl<'c> Running<'c> {
     /// waited for, so nobody else is hit.
     fn kill_all(&self) {
         let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
-        let Some(group) = self.group else { return };
-        for pid in group.members().into_iter().filter_map(Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        if let Some(group) = self.group {
+            group.kill();
         }
     }
 
@@ -297,4 +304,44 @@ fn poll(fds: Vec<(usize, PollFd<'_>)>, deadline: Option<Instant>) -> io::Result<
     }
     let ready = indexes.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
     Ok(ready.map(|(index, _)| index).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn confinement(memory_bytes: u64) -> Confinement {
+        Confinement { affinity: None, entrances: Vec::new(), memory_bytes: Some(memory_bytes) }
+    }
+
+    /// The address space that a process may have, in KiB, as the shell tells it.
+    fn address_space_kib(inherited_bytes: Option<u64>, confinement: Confinement) -> String {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -v"]);
+        if let Some(bytes) = inherited_bytes {
+            // SAFETY: the closure makes system calls alone.
+            unsafe { command.pre_exec(move || Ok(limit_address_space(bytes)?)) };
+        }
+        confine(&mut command, confinement);
+        let output = command.output().expect("a shell");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    #[test]
+    fn memory_is_limited_where_its_group_cannot_be_joined() {
+        let refused = File::open("/dev/null").expect("there is one");
+        let joined = File::options().write(true).open("/dev/null").expect("there is one");
+        for (file, is_limited) in [(refused, true), (joined, false)] {
+            let entrances = vec![Entrance { file: file.into(), limits_memory: true }];
+            let told = address_space_kib(None, Confinement { entrances, ..confinement(256 << 20) });
+            assert_eq!(told == "262144", is_limited, "{told}");
+        }
+    }
+
+    #[test]
+    fn an_inherited_limit_stays() {
+        assert_eq!(address_space_kib(Some(256 << 20), confinement(1 << 30)), "262144");
+    }
 }

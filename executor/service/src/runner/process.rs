@@ -15,6 +15,7 @@ use super::child::{Capture, Confinement, Ended, Keep, Running, confine};
 use super::scratch::Scratch;
 use super::{Job, RunContext};
 use crate::cgroup::{Group, GroupLimits};
+use crate::leftovers;
 
 /// Where executables are looked for when this process has no `PATH` itself.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -29,13 +30,11 @@ pub(super) fn run(
     let scratch = Scratch::new(spec, &context.config)?;
     let stdin = provide_inputs(spec, job, &scratch)?;
     let group = context.config.control_groups.then(|| make_group(request, job)).flatten();
-    let limits_memory = group.as_ref().is_some_and(|group| group.limits_memory);
     let mut command = command(spec, request, job, &scratch)?;
-    let address_space_bytes =
-        Some(request.memory_bytes).filter(|bytes| *bytes > 0 && !limits_memory);
+    let memory_bytes = Some(request.memory_bytes).filter(|bytes| *bytes > 0);
     let entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
     let affinity = affinity(&job.cores);
-    confine(&mut command, Confinement { affinity, address_space_bytes, entrances });
+    confine(&mut command, Confinement { affinity, entrances, memory_bytes });
     let captures = captures(spec, context.config.output_limit_bytes);
     let running = Running::start(command, stdin, captures, &job.cancellation, group.as_ref())
         .map_err(|error| not_started(spec, &error))?;
@@ -45,7 +44,7 @@ pub(super) fn run(
     if group.as_ref().is_some_and(Group::has_oom_kill) {
         return Err(out_of_memory(request, "killed", &ended));
     }
-    check_end(spec, &ended, context, address_space_bytes.is_some(), request)?;
+    check_end(spec, &ended, context, request)?;
     collect_outputs(spec, ended, &scratch, context)
 }
 
@@ -73,7 +72,7 @@ fn provide_inputs(
 fn make_group(request: &ResourceRequest, job: &Job) -> Option<Group> {
     static GROUPS: AtomicU64 = AtomicU64::new(0);
     let number = GROUPS.fetch_add(1, Ordering::Relaxed);
-    let name = format!("drawloom-{}-{number}", std::process::id());
+    let name = format!("{}{number}", leftovers::prefix());
     // Whole cores are kept to by pinning, which costs no throttling.
     let cpu_milli = if job.cores.is_empty() { request.cpu_milli } else { 0 };
     Group::create(&name, GroupLimits { memory_bytes: request.memory_bytes, cpu_milli })
@@ -156,7 +155,6 @@ fn check_end(
     spec: &ProcessSpec,
     ended: &Ended,
     context: &RunContext,
-    limits_address_space: bool,
     request: &ResourceRequest,
 ) -> Result<(), Failure> {
     let application = |message| Err(Failure::new(FailureKind::Application, message));
@@ -169,7 +167,8 @@ fn check_end(
     let takes_code = spec.outputs.contains(&ProcessOutput::ExitCode);
     let Some(end) = describe(ended.status, takes_code) else { return Ok(()) };
     let tail = ended.stderr.tail();
-    if limits_address_space && speaks_of_memory(&tail) {
+    // It tells so itself where its address space is limited.
+    if request.memory_bytes > 0 && speaks_of_memory(&tail) {
         return Err(out_of_memory(request, &end, ended));
     }
     application(if tail.is_empty() { end } else { format!("{end}: {tail}") })

@@ -9,6 +9,7 @@ use drawloom_model::{Failure, FailureKind, INLINE_LIMIT_BYTES, ProcessSpec};
 use tempfile::TempDir;
 
 use crate::Config;
+use crate::leftovers::prefix;
 use crate::store::Store;
 
 /// A process's directories. Those made for it are removed when this is dropped.
@@ -20,9 +21,9 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(spec: &ProcessSpec, config: &Config) -> Result<Self, Failure> {
-        let place = config.scratch.clone().unwrap_or_else(std::env::temp_dir);
+        let place = config.scratch_place();
         let make = || {
-            let root = tempfile::Builder::new().prefix("drawloom-").tempdir_in(&place)?;
+            let root = tempfile::Builder::new().prefix(&prefix()).tempdir_in(&place)?;
             fs::create_dir(root.path().join("tmp"))?;
             fs::create_dir(root.path().join("work"))?;
             std::io::Result::Ok(root)

@@ -240,7 +240,7 @@ impl Scheduler {
             &self.classes.get(active.class).variants[usize::from(active.variant)].request
         });
         self.soft.assert_consistent(&self.state, &self.counters.tasks);
-        let jobs = self.soft.keys().filter_map(|key| self.soft.job(key));
+        let jobs = self.soft.keys_before(u64::MAX).filter_map(|key| self.soft.job(key));
         let templates: Vec<_> = jobs.flat_map(|job| job.classes.iter().copied()).collect();
         self.classes.assert_users(|class| {
             let executors = self.cluster.executors();

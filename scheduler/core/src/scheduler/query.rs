@@ -28,7 +28,12 @@ impl Scheduler {
 
     /// Every job kept, in the order of submission.
     pub fn jobs(&self) -> impl DoubleEndedIterator<Item = JobSummary> + '_ {
-        self.soft.keys().filter_map(|key| self.job(key))
+        self.jobs_before(u64::MAX)
+    }
+
+    /// Every job kept that was submitted before the one with that place in the order.
+    pub fn jobs_before(&self, order: u64) -> impl DoubleEndedIterator<Item = JobSummary> + '_ {
+        self.soft.keys_before(order).filter_map(|key| self.job(key))
     }
 
     /// One job.
@@ -37,6 +42,7 @@ impl Scheduler {
         Some(JobSummary {
             key,
             job: job.id,
+            order: soft.order,
             name: job.name.to_string(),
             state: job.state(),
             open: !job.sealed,

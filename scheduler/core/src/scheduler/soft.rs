@@ -20,7 +20,8 @@ pub(super) struct Soft {
 
 pub(super) struct JobSoft {
     key: JobKey,
-    order: u64,
+    /// Its place in the order of submission.
+    pub order: u64,
     /// The class of each template.
     pub classes: Vec<ClassId>,
     pub tasks: Vec<TaskSoft>,
@@ -90,8 +91,8 @@ impl Soft {
         self.jobs.get_mut(key.slot as usize)?.as_deref_mut().filter(|job| job.key == key)
     }
 
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = JobKey> + '_ {
-        self.order.values().copied()
+    pub fn keys_before(&self, order: u64) -> impl DoubleEndedIterator<Item = JobKey> + '_ {
+        self.order.range(..order).map(|(_, key)| *key)
     }
 
     pub fn task(&self, key: TaskKey) -> Option<&TaskSoft> {
@@ -128,7 +129,7 @@ impl Soft {
     ) {
         use crate::state::Phase;
         let mut sums = [0; TaskState::ALL.len()];
-        for key in self.keys() {
+        for key in self.order.values().copied() {
             let soft = self.job(key).expect("ordered jobs are kept");
             let job = state.job(key).expect("soft jobs are durable");
             let mut counts = [0; TaskState::ALL.len()];

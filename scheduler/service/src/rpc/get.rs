@@ -1,5 +1,7 @@
 //! Objects on their way to clients. Large ones pass through from an executor, piece by piece.
 
+use std::time::Duration;
+
 use drawloom_proto::{Rejection, split_object, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -10,6 +12,10 @@ use super::{Clients, Sending};
 
 /// How many pieces may wait for a client that does not read.
 const PIECES: usize = 2;
+/// How long an executor has to answer: it reads all of the object for the checksum first.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long it has for each piece.
+const PIECE: Duration = Duration::from_secs(10);
 
 /// Sends an object.
 pub(super) async fn get(
@@ -45,7 +51,7 @@ async fn fetch(
         Rejection::new(Code::Unavailable, "no executor that holds the object can be reached");
     for address in &located.addresses {
         let request = v1::FetchRequest { object: Some(located.object.key.into()) };
-        match clients.stores.at(address)?.fetch(request).await {
+        match within(ANSWER, clients.stores.at(address)?.fetch(request)).await {
             Ok(response) => return Ok(response.into_inner()),
             Err(status) => {
                 failure.message =
@@ -60,9 +66,21 @@ async fn pass_on(
     mut pieces: Streaming<v1::ObjectChunk>,
     client: mpsc::Sender<Result<v1::ObjectChunk, Status>>,
 ) {
-    while let Some(piece) = pieces.message().await.transpose() {
+    while let Some(piece) = within(PIECE, pieces.message()).await.transpose() {
         if client.send(piece).await.is_err() {
             return;
         }
     }
+}
+
+/// What an executor sends, unless that takes too long.
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let late = |_| {
+        let message = format!("the executor has sent nothing for {patience:?}");
+        Err(Status::unavailable(message))
+    };
+    tokio::time::timeout(patience, answer).await.unwrap_or_else(late)
 }

@@ -1,6 +1,5 @@
 //! Jobs: list, describe, close, cancel.
 
-use drawloom_model::JobKey;
 use drawloom_proto::{FieldError, Rejection, v1};
 use drawloom_scheduler_core::{Event, Refusal, Reply, Scheduler};
 
@@ -10,30 +9,27 @@ use super::tasks::TaskName;
 use crate::handle::{Handle, Shell};
 use crate::{rejection, wire};
 
-/// Lists jobs, the latest first. A page's token is the key of its last job; should that job have
-/// been forgotten since, so have all before it, and the next page is empty.
+/// Lists jobs, the latest first. A page's token is its last job's place in the order of submission,
+/// whatever has become of that job since.
 pub(super) async fn list(
     handle: &Handle,
     request: v1::ListJobsRequest,
 ) -> Result<v1::ListJobsReply, Rejection> {
     let size = page_size(request.page_size);
     let states: Vec<v1::JobState> = states(&request.states)?;
-    let last = page_token(&request.page_token)?.map(JobKey::from_bits);
+    let before = page_token(&request.page_token)?.unwrap_or(u64::MAX);
     let page = move |scheduler: &mut Scheduler, _| {
-        let mut jobs = scheduler
-            .jobs()
+        let jobs = scheduler
+            .jobs_before(before)
             .rev()
             .filter(|job| states.is_empty() || states.contains(&wire::job_state(job.state)));
-        if let Some(last) = last {
-            jobs.find(|job| job.key == last);
-        }
         let mut page: Vec<_> = jobs.take(size + 1).collect();
         let more = page.len() > size;
         page.truncate(size);
         (page, more)
     };
     let (page, more) = handle.query(page).await.map_err(rejection::stopped)?;
-    let next = page.last().filter(|_| more).map(|job| token(job.key.to_bits()));
+    let next = page.last().filter(|_| more).map(|job| token(job.order));
     let jobs = page.into_iter().map(|job| wire::job(handle.clock(), job)).collect();
     Ok(v1::ListJobsReply { jobs, next_page_token: next.unwrap_or_default() })
 }

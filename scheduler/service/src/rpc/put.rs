@@ -8,7 +8,7 @@ use drawloom_model::{
 };
 use drawloom_proto::{Assembly, Description, FieldError, Rejection, Tally, v1};
 use drawloom_scheduler_core::{Event, ExecutorSummary, Scheduler};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
 
@@ -27,11 +27,20 @@ pub(super) async fn put(
     let first = receive(&mut stream).await?;
     let first = first.ok_or_else(|| FieldError::new("data", "the stream has no message"))?;
     let object = ObjectId(fastrand::u128(..));
-    if first.size_bytes <= INLINE_LIMIT_BYTES as u64 {
-        keep_inline(clients, object, first, stream).await?;
-    } else {
-        pass_on(clients, object, first, stream).await?;
-    }
+    let clients = clients.clone();
+    let (sender, answer) = oneshot::channel();
+    // Goes on when whoever put it is gone: what is kept by then must be let go.
+    tokio::spawn(async move {
+        let kept = if first.size_bytes <= INLINE_LIMIT_BYTES as u64 {
+            keep_inline(&clients, object, first, stream).await
+        } else {
+            pass_on(&clients, object, first, stream).await
+        };
+        if let Err(Ok(())) = sender.send(kept) {
+            let_go(&clients.handle, object).await;
+        }
+    });
+    answer.await.map_err(|_| rejection::stopped(crate::Stopped))??;
     Ok(v1::PutObjectReply { object: object.to_string() })
 }
 
@@ -70,8 +79,13 @@ async fn pass_on(
     let home = choose_home(&clients.handle, size_bytes).await?;
     first.key = Some(home.key.into());
     first.r#type = wire_type;
-    store(clients, &home, first, stream).await?;
-    record(&clients.handle, object, home, object_type, size_bytes).await
+    let stored = store(clients, &home, first, stream).await;
+    let recorded = record(&clients.handle, object, home, object_type, size_bytes).await;
+    if stored.is_err() && recorded.is_ok() {
+        // It may be there all the same, when only the executor's answer was lost.
+        let_go(&clients.handle, object).await;
+    }
+    stored.and(recorded)
 }
 
 /// The executor with the most free memory.
@@ -138,6 +152,13 @@ async fn record(
     let event = |request| Event::ObjectStored { request, object, key, executor, report };
     handle.ask(event).await.map_err(rejection::ask)?;
     Ok(())
+}
+
+/// Releases an object that its client will not hear of.
+async fn let_go(handle: &Handle, object: ObjectId) {
+    if let Err(error) = handle.ask(|request| Event::ObjectReleased { request, object }).await {
+        tracing::debug!(%object, %error, "nobody's object was not released");
+    }
 }
 
 /// Gives up a put object.

@@ -2,12 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use drawloom_proto::{MAX_MESSAGE_BYTES, Rejection, v1};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::service::WINDOW_BYTES;
+use crate::service::{KEEPALIVE, WINDOW_BYTES};
+
+/// How long an executor has to accept a connection, and to answer whether it lives.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections that are kept; beyond that they are made anew.
+const CHANNELS: usize = 1024;
 
 pub(super) type StoreClient = v1::object_store_client::ObjectStoreClient<Channel>;
 
@@ -25,6 +32,10 @@ impl Stores {
             Some(channel) => channel.clone(),
             None => {
                 let channel = connect(address)?;
+                if channels.len() >= CHANNELS {
+                    // Most are of executors that left: those that are still needed come back.
+                    channels.clear();
+                }
                 channels.insert(Arc::clone(address), channel.clone());
                 channel
             }
@@ -41,6 +52,9 @@ fn connect(address: &str) -> Result<Channel, Rejection> {
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(bad)?;
     let endpoint = endpoint
         .tcp_nodelay(true)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);
     Ok(endpoint.connect_lazy())

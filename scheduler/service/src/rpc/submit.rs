@@ -1,9 +1,12 @@
 //! Submissions and additions, which come in parts.
 
+use std::pin::pin;
+use std::sync::Arc;
+
 use drawloom_model::{JobOptions, TaskGraph};
 use drawloom_proto::{FieldError, Rejection, append_chunk, v1};
 use prost::Message as _;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
@@ -17,6 +20,10 @@ use v1::submit_reply::Reply;
 /// How many replies may wait for a client that does not read; then its submissions wait too.
 const REPLIES: usize = 16;
 
+/// How many acceptances may wait for a client that does not read, and so how many jobs it can make
+/// without reading.
+const UNREAD: usize = 256;
+
 pub(super) type Replies = mpsc::Sender<Result<v1::SubmitReply, Status>>;
 
 /// Answers the submissions of one stream.
@@ -26,7 +33,9 @@ pub(super) fn submit(
 ) -> Sending<v1::SubmitReply> {
     let (replies, receiver) = mpsc::channel(REPLIES);
     let (handle, limits) = (clients.handle.clone(), clients.limits);
-    let session = Session { handle, limits, replies, current: None, company: Company::new() };
+    let unread = Arc::new(Semaphore::new(UNREAD));
+    let (current, company) = (None, Company::new());
+    let session = Session { handle, limits, replies, current, company, unread };
     tokio::spawn(session.run(stream));
     ReceiverStream::new(receiver)
 }
@@ -37,6 +46,8 @@ struct Session {
     replies: Replies,
     current: Option<Submission>,
     company: Company,
+    /// A place for each acceptance that is to be read.
+    unread: Arc<Semaphore>,
 }
 
 /// A submission of which parts are still to come.
@@ -97,6 +108,7 @@ impl Session {
 
     async fn finish(&mut self, submission: Submission) -> Option<()> {
         let Submission { id, token, watch, parts } = submission;
+        let place = self.place_for_acceptance().await?;
         let admitted = match parts {
             Ok(parts) => self.handle.submit(parts.graph, token).await.map_err(rejection::submit),
             Err(rejection) => Err(rejection),
@@ -108,10 +120,24 @@ impl Session {
                 let accepted = Reply::Accepted(accepted);
                 if watch {
                     let (alone, replies) = (self.company.given_up(), self.replies.clone());
-                    tokio::spawn(watch::forward(log, id, accepted, alone, replies));
+                    tokio::spawn(watch::forward(log, id, (accepted, place), alone, replies));
                     return Some(());
                 }
                 self.reply(id, accepted).await
+            }
+        }
+    }
+
+    /// Waits until the client has read enough; `None` when it is gone.
+    async fn place_for_acceptance(&mut self) -> Option<OwnedSemaphorePermit> {
+        let mut place = pin!(Arc::clone(&self.unread).acquire_owned());
+        loop {
+            tokio::select! {
+                biased;
+                place = &mut place => return place.ok(),
+                // The acceptances before this one still wait for their company.
+                () = self.company.keep_time() => {}
+                () = self.replies.closed() => return None,
             }
         }
     }

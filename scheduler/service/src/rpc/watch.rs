@@ -6,7 +6,7 @@ use drawloom_model::JobId;
 use drawloom_proto::{Rejection, v1};
 use drawloom_scheduler_core::{JobEvent, Refusal};
 use tokio::sync::futures::OwnedNotified;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -51,11 +51,12 @@ pub(super) async fn watch(
 }
 
 /// Sends a submission's acceptance and then the job's events, from the first to the last, among a
-/// stream's other replies. The acceptance goes with the first events, or when `alone` comes.
+/// stream's other replies. The acceptance goes with the first events, or when `alone` comes; its
+/// place is free again once it is on its way.
 pub(super) async fn forward(
     log: Arc<JobLog>,
     submission: u64,
-    accepted: Reply,
+    (accepted, place): (Reply, OwnedSemaphorePermit),
     alone: OwnedNotified,
     replies: Replies,
 ) {
@@ -69,6 +70,7 @@ pub(super) async fn forward(
     if replies.send(Ok(reply(accepted))).await.is_err() {
         return;
     }
+    drop(place);
     loop {
         let batch = match early.take() {
             Some(batch) => batch,

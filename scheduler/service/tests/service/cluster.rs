@@ -14,7 +14,7 @@ use drawloom_proto::{
     Assembly, Listen, MAX_MESSAGE_BYTES, TemplateReceiver, split_graph, split_object, v1,
 };
 use drawloom_scheduler::{Config, Service, ServiceError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Channel, Endpoint, Server};
@@ -275,6 +275,8 @@ pub fn succeeded(assignment: &drawloom_model::Assignment) -> FromExecutor {
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     objects: Arc<Mutex<HashMap<ObjectKey, Value>>>,
+    /// Told of each object that was stored; the answer waits for the other.
+    pub kept: Option<(mpsc::UnboundedSender<ObjectKey>, Arc<Notify>)>,
 }
 
 impl MemoryStore {
@@ -322,6 +324,10 @@ impl v1::object_store_server::ObjectStore for MemoryStore {
         let value = assembly.finish().map_err(|error| Status::data_loss(error.to_string()))?;
         let size_bytes = value.data.len() as u64;
         self.objects.lock().expect("no panic").insert(key, value);
+        if let Some((kept, resume)) = &self.kept {
+            kept.send(key).expect("the test listens");
+            resume.notified().await;
+        }
         Ok(Response::new(v1::StoreReply { size_bytes }))
     }
 }

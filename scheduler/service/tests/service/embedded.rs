@@ -1,6 +1,7 @@
 //! The driver without a network.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drawloom_model::ToExecutor;
 use drawloom_scheduler::{DriverConfig, Handle, JobLog, Stopped, SubmitError, driver};
@@ -8,6 +9,9 @@ use drawloom_scheduler_core::{JobEvent, JobState};
 use tokio::sync::mpsc;
 
 use crate::cluster::{graph, info, succeeded};
+
+/// How long a test waits for what would never come otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn join(handle: &Handle) {
     let (sender, mut orders) = mpsc::unbounded_channel();
@@ -46,6 +50,24 @@ async fn jobs_run_in_one_process() {
     assert!(admitted.log.has_job_ended());
     let log = handle.job_log(admitted.job).await.expect("it runs").expect("it is kept");
     assert!(Arc::ptr_eq(&log, &admitted.log));
+}
+
+#[tokio::test]
+async fn more_executors_join_than_inputs_may_wait() {
+    let handle = driver::start(DriverConfig::default());
+    let count = || handle.query(|scheduler, _| scheduler.executors().count());
+    let joined_and_left = async {
+        let mut seats = Vec::new();
+        for _ in 0..5000 {
+            let (sender, orders) = mpsc::unbounded_channel();
+            let seat = handle.attach(info("one of many", 1, ""), sender).await.expect("it runs");
+            seats.push((seat, orders));
+        }
+        assert_eq!(count().await, Ok(5000));
+        drop(seats);
+        while count().await != Ok(0) {}
+    };
+    tokio::time::timeout(PATIENCE, joined_and_left).await.expect("the driver is not blocked");
 }
 
 #[tokio::test]

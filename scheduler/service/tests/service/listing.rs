@@ -38,6 +38,30 @@ async fn jobs_are_listed_page_by_page_the_latest_first() {
 }
 
 #[tokio::test]
+async fn a_job_that_ends_between_two_pages_hides_no_other() {
+    let cluster = start().await;
+    let mut submissions = Submissions::open(&cluster.client).await;
+    let mut submitted = Vec::new();
+    for _ in 0..4 {
+        let mut waiting = graph(1);
+        waiting.options.wait_for_resources = true;
+        submitted.push(submissions.submit(&waiting, "").await.job);
+    }
+    let mut client = cluster.client.clone();
+    let states = vec![v1::JobState::Running.into()];
+    let mut request = v1::ListJobsRequest { page_size: 2, states, ..Default::default() };
+    let first = client.list_jobs(request.clone()).await.expect("a page").into_inner();
+    let last = first.jobs[1].job.clone();
+    assert_eq!(last, submitted[2]);
+    client.cancel(v1::CancelRequest { job: last, tasks: None }).await.expect("it runs");
+    request.page_token = first.next_page_token;
+    let second = client.list_jobs(request).await.expect("a page").into_inner();
+    let rest: Vec<String> = second.jobs.into_iter().map(|job| job.job).collect();
+    assert_eq!(rest, [submitted[1].as_str(), submitted[0].as_str()]);
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn tasks_are_listed_described_and_explained() {
     let cluster = start().await;
     let player = Player::join(&cluster, &info("a", 2, "")).await;

@@ -1,8 +1,13 @@
 //! Objects: put, get, locate, release.
 
-use drawloom_model::{Input, NamedOutput, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drawloom_model::{Input, NamedOutput, ToExecutor, Value};
 use drawloom_proto::{Assembly, Rejection, split_object, v1};
 use drawloom_scheduler::{Config, RequestLimits};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
 use tonic::{Code, Status};
 use v1::object_ref::Object;
 
@@ -72,6 +77,32 @@ async fn large_objects_go_to_an_executor_and_come_back() {
     let rejection = put(&cluster.client, damaged).await.expect_err("the checksum differs");
     assert_eq!((rejection.code, rejection.field.as_str()), (Code::DataLoss, "crc32c"));
     assert_eq!(store.len(), 1);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn an_object_whose_client_is_gone_is_let_go() {
+    let cluster = start().await;
+    let (sender, mut kept) = mpsc::unbounded_channel();
+    let resume = Arc::new(Notify::new());
+    let mut store = MemoryStore::default();
+    store.kept = Some((sender, Arc::clone(&resume)));
+    let address = store.serve().await;
+    let mut player = Player::join(&cluster, &info("a", 2, &address)).await;
+    let client = cluster.client.clone();
+    let value = Value::blob(vec![7; 1 << 20]);
+    let putting = tokio::spawn(async move { put(&client, pieces(&value)).await });
+    let key = kept.recv().await.expect("the executor has it");
+    putting.abort();
+    let _ = putting.await;
+    // Some later call of the same connection is answered: so the end of the first has been heard.
+    cluster.client.clone().cluster_view(v1::ClusterViewRequest {}).await.expect("a view");
+    resume.notify_one();
+    let order = timeout(Duration::from_secs(30), player.order()).await.expect("it is told");
+    assert!(
+        matches!(&order, Some(ToExecutor::Release { objects }) if objects.contains(&key)),
+        "{order:?}"
+    );
     cluster.stop().await;
 }
 

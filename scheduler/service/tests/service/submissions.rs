@@ -1,10 +1,12 @@
 //! Submitting and watching.
 
+use std::time::Duration;
+
 use drawloom_scheduler::{Config, DriverConfig, Retention};
 use tonic::Code;
 
 use crate::cluster::{
-    Player, Submissions, end_state, graph, info, parts, start, start_with, watch,
+    Client, Player, Submissions, end_state, graph, info, parts, start, start_with, watch,
 };
 use drawloom_proto::v1;
 use v1::submit_reply::Reply;
@@ -105,6 +107,40 @@ async fn a_watcher_that_does_not_read_holds_nobody_up() {
     other.submit(&graph(1), "").await;
     assert_eq!(end_state(&other.events().await), v1::JobState::Succeeded);
     assert_eq!(slow.events().await, events);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_answers_is_heard_no_further() {
+    let cluster = start().await;
+    Player::join(&cluster, &info("a", 2, "")).await.oblige();
+    // A window of a few small messages, so that replies stay with the scheduler.
+    let endpoint = tonic::transport::Endpoint::from_shared(cluster.address.clone());
+    let endpoint = endpoint.expect("an address").initial_stream_window_size(1024);
+    let mut submissions = Submissions::open(&Client::new(endpoint.connect_lazy())).await;
+    let requests = submissions.requests.clone();
+    let sending = tokio::spawn(async move {
+        let part = parts(1, &graph(1), "", 1 << 20).remove(0);
+        while requests.send(part.clone()).await.is_ok() {}
+    });
+    let mut jobs = 0;
+    // The executor answers at once: a scheduler that listened on would get ever further.
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let request = v1::ListJobsRequest { page_size: 1000, ..Default::default() };
+        let listed = cluster.client.clone().list_jobs(request).await.expect("a page");
+        let listed = listed.into_inner().jobs.len();
+        if listed == jobs {
+            break;
+        }
+        jobs = listed;
+    }
+    assert!(jobs < 1000, "{jobs} jobs are kept for a client that does not read");
+    // It is heard again as it reads on.
+    for _ in 0..1000 {
+        submissions.reply().await;
+    }
+    sending.abort();
     cluster.stop().await;
 }
 
