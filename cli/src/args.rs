@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     bench, cancel, completions, executor, jobs, kernels, nodes, run, scheduler, schema, status,
-    submit, tasks, up, watch, why,
+    submit, tasks, timeline, up, watch, why,
 };
 
 /// Where commands look for a scheduler unless told otherwise.
@@ -66,6 +66,7 @@ pub enum Command {
     Status(status::Status),
     Jobs(jobs::Jobs),
     Tasks(tasks::Tasks),
+    Timeline(timeline::TimelineCommand),
     Nodes(nodes::Nodes),
     Cancel(cancel::Cancel),
     Why(why::Why),

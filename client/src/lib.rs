@@ -38,5 +38,5 @@ pub use transport::{
 };
 pub use view::{
     ClusterView, ExecutorView, Explanation, JobDetail, JobView, ObjectRef, ObjectState, ObjectView,
-    Page, PageRequest, TaskCounts, TaskRef, TaskView,
+    Page, PageRequest, TaskCounts, TaskNeeds, TaskRef, TaskView,
 };

@@ -11,6 +11,7 @@ mod id;
 mod message;
 mod object;
 mod resource;
+mod span;
 mod template;
 mod time;
 mod validate;
@@ -31,6 +32,7 @@ pub use object::{DType, INLINE_LIMIT_BYTES, ObjectType, Shape, Value};
 pub use resource::{
     Capacity, DeviceCapacity, GpuRequest, MILLI, ResourceName, ResourceRequest, Shortfall,
 };
+pub use span::AttemptSpan;
 pub use template::{
     Backoff, Constraints, KernelCall, LabelOperator, LabelRequirement, Labels, ProcessInput,
     ProcessOutput, ProcessSpec, RetryPolicy, Run, Taint, Template, Toleration, Variant,

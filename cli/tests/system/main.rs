@@ -5,3 +5,4 @@ mod cluster;
 mod faults;
 mod harness;
 mod run;
+mod timeline;
