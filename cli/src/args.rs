@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     bench, cancel, completions, executor, get, jobs, kernels, nodes, objects, put, release, run,
-    scheduler, schema, status, submit, tasks, up, watch, why,
+    scheduler, schema, status, submit, tasks, timeline, up, watch, why,
 };
 
 /// Where commands look for a scheduler unless told otherwise.
@@ -71,6 +71,7 @@ pub enum Command {
     Status(status::Status),
     Jobs(jobs::Jobs),
     Tasks(tasks::Tasks),
+    Timeline(timeline::TimelineCommand),
     Nodes(nodes::Nodes),
     Cancel(cancel::Cancel),
     Why(why::Why),

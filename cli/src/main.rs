@@ -21,6 +21,7 @@ mod quantity;
 mod runtime;
 mod source;
 mod text;
+mod timeline;
 mod value;
 
 use std::process::ExitCode;

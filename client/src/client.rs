@@ -9,8 +9,8 @@ use drawloom_model::{
 use crate::grpc::Grpc;
 use crate::{
     Addition, ClusterView, Error, Explanation, JobDetail, JobHandle, JobState, JobView,
-    ListedObject, ObjectRef, Page, PageRequest, Submission, TaskRef, TaskState, TaskView,
-    Transport,
+    ListedObject, ObjectRef, Page, PageRequest, Submission, TaskNeeds, TaskRef, TaskState,
+    TaskView, Transport,
 };
 
 /// A connection to a scheduler. Clones share it.
@@ -145,6 +145,14 @@ impl Client {
         states: Vec<TaskState>,
     ) -> Result<Page<TaskView>, Error> {
         self.transport.tasks(job, page, states).await
+    }
+
+    /// Which tasks a job's tasks need, from `first_task` on; [`TaskNeeds::next`] leads on.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn needs(&self, job: JobId, first_task: u32) -> Result<TaskNeeds, Error> {
+        self.transport.needs(job, first_task).await
     }
 
     /// A job and its outputs.

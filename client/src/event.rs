@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use drawloom_model::{ExecutorId, Failure};
+use drawloom_model::{AttemptSpan, ExecutorId, Failure};
 
 /// A task's state.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -135,6 +135,8 @@ pub enum JobEvent {
         failure: Failure,
         /// How long until the task is ready again.
         delay: Duration,
+        /// Where and when the failed attempt was.
+        span: Box<AttemptSpan>,
     },
     /// A task has its final state.
     TaskEnded {

@@ -303,7 +303,7 @@ mod tests {
     use super::*;
     use crate::{
         Answer, ClusterView, Explanation, JobDetail, ListedObject, Page, PageRequest, Submission,
-        TaskRef, TaskView, Transport,
+        TaskNeeds, TaskRef, TaskView, Transport,
     };
 
     /// A scheduler whose watches end with `error`, or without a word.
@@ -368,6 +368,9 @@ mod tests {
             unasked()
         }
         fn release(&self, _: ObjectId) -> Answer<'_, ()> {
+            unasked()
+        }
+        fn needs(&self, _: JobId, _: u32) -> Answer<'_, TaskNeeds> {
             unasked()
         }
         fn objects(&self, _: Option<JobId>, _: PageRequest) -> Answer<'_, Page<ListedObject>> {

@@ -38,5 +38,5 @@ pub use transport::{
 };
 pub use view::{
     ClusterView, ExecutorView, Explanation, JobDetail, JobView, ListedObject, ObjectRef,
-    ObjectState, ObjectView, Page, PageRequest, TaskCounts, TaskRef, TaskView,
+    ObjectState, ObjectView, Page, PageRequest, TaskCounts, TaskNeeds, TaskRef, TaskView,
 };

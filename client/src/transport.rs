@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     ClusterView, Error, EventBatch, Explanation, JobDetail, JobState, JobView, ListedObject,
-    ObjectRef, Page, PageRequest, TaskRef, TaskState, TaskView,
+    ObjectRef, Page, PageRequest, TaskNeeds, TaskRef, TaskState, TaskView,
 };
 
 /// What a call answers, some time later.
@@ -68,6 +68,7 @@ pub trait Transport: Send + Sync {
         page: PageRequest,
         states: Vec<TaskState>,
     ) -> Answer<'_, Page<TaskView>>;
+    fn needs(&self, job: JobId, first_task: u32) -> Answer<'_, TaskNeeds>;
     fn describe(&self, job: JobId) -> Answer<'_, JobDetail>;
     fn describe_task(&self, job: JobId, task: TaskRef) -> Answer<'_, TaskView>;
     fn explain(&self, job: JobId, task: TaskRef) -> Answer<'_, Explanation>;

@@ -99,8 +99,25 @@ pub struct TaskView {
     pub variant: Option<u8>,
     /// Why it did not succeed.
     pub failure: Option<Failure>,
+    /// When the last attempt was placed.
+    pub placed_at: Option<SystemTime>,
+    /// When it started, where its executor said so; attempts that end at once are not told of.
+    pub started_at: Option<SystemTime>,
+    /// When the scheduler heard of its end.
+    pub ended_at: Option<SystemTime>,
     /// How long the last attempt ran.
     pub run_time: Option<Duration>,
+    /// Thousandths of a core that the chosen variant asks for; the first one before any attempt.
+    pub cpu_milli: u64,
+}
+
+/// Tasks with what they need; those that need nothing are left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TaskNeeds {
+    /// Tasks, in order of submission, each with the tasks that must succeed before it.
+    pub tasks: Vec<(u32, Vec<u32>)>,
+    /// The task to go on with; `None` once there are no more.
+    pub next: Option<u32>,
 }
 
 /// Whether an object is there.

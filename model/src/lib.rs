@@ -11,6 +11,7 @@ mod id;
 mod message;
 mod object;
 mod resource;
+mod span;
 mod template;
 mod time;
 mod validate;
@@ -33,6 +34,7 @@ pub use object::{
 pub use resource::{
     Capacity, DeviceCapacity, GpuRequest, MILLI, ResourceName, ResourceRequest, Shortfall,
 };
+pub use span::AttemptSpan;
 pub use template::{
     Backoff, Constraints, KernelCall, LabelOperator, LabelRequirement, Labels, ProcessInput,
     ProcessOutput, ProcessSpec, RetryPolicy, Run, Taint, Template, Toleration, Variant,

@@ -17,6 +17,7 @@ pub mod schema;
 pub mod status;
 pub mod submit;
 pub mod tasks;
+pub mod timeline;
 pub mod up;
 pub mod watch;
 pub mod why;
@@ -44,6 +45,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status(command) => command.run(&global).await,
         Command::Jobs(command) => command.run(&global).await,
         Command::Tasks(command) => command.run(&global).await,
+        Command::Timeline(command) => command.run(&global).await,
         Command::Nodes(command) => command.run(&global).await,
         Command::Cancel(command) => command.run(&global).await,
         Command::Why(command) => command.run(&global).await,
@@ -63,7 +65,7 @@ async fn connect(global: &Global) -> Result<Client> {
 }
 
 /// The items of every page, up to a limit (0 for none), and whether there are more.
-async fn collect<T, F, A>(limit: usize, mut ask: F) -> Result<(Vec<T>, bool)>
+pub async fn collect<T, F, A>(limit: usize, mut ask: F) -> Result<(Vec<T>, bool)>
 where
     F: FnMut(PageRequest) -> A,
     A: Future<Output = Result<Page<T>, drawloom_client::Error>>,

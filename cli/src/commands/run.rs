@@ -22,6 +22,7 @@ use crate::output::note;
 use crate::progress::{Tally, progress};
 use crate::quantity::parse_bytes;
 use crate::source::{Source, submit};
+use crate::timeline::Destination;
 use crate::{output, text, value};
 
 const EXAMPLES: &str = "\
@@ -29,6 +30,7 @@ Examples:
   drawloom run examples/hello.toml
   drawloom run examples/digits/digits.star --param epochs=3
   drawloom --endpoint http://127.0.0.1:7070 run examples/wordcount.yaml
+  drawloom run examples/digits/digits.star --timeline digits.svg
   drawloom run examples/hello.toml --json | tail -1 | jq .state
 
 Without --endpoint (or DRAWLOOM_ENDPOINT) the graph runs in a cluster inside this process, on
@@ -46,6 +48,13 @@ pub struct Run {
     /// Memory of the cluster inside this process, such as 8G [default: all]
     #[arg(long, value_parser = parse_bytes)]
     memory: Option<u64>,
+    /// Draw what the job did when and where: a picture (.svg) or a trace for Perfetto (.json)
+    #[arg(long, value_name = "FILE", value_parser = parse_timeline)]
+    timeline: Option<Destination>,
+}
+
+fn parse_timeline(path: &str) -> Result<Destination, String> {
+    Destination::new(path.as_ref(), None).map_err(|error| error.to_string())
 }
 
 impl Run {
@@ -56,14 +65,15 @@ impl Run {
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let loaded = self.source.load()?;
         let mut interrupts = Interrupts::listen()?;
+        let timeline = self.timeline.as_ref();
         if global.given_endpoint().is_some() {
             let client = Client::connect(global.endpoint()).await?;
-            return run_graph(global, &client, loaded, &mut interrupts).await;
+            return run_graph(global, &client, loaded, timeline, &mut interrupts).await;
         }
         let mut cluster = Embedded::start(self.cluster_config()).await?;
         let client = cluster.client();
         let code = tokio::select! {
-            code = run_graph(global, &client, loaded, &mut interrupts) => code,
+            code = run_graph(global, &client, loaded, timeline, &mut interrupts) => code,
             () = cluster.ended() => Err(anyhow!("the cluster in this process has ended by itself")),
         };
         tokio::select! {
@@ -87,6 +97,7 @@ async fn run_graph(
     global: &Global,
     client: &Client,
     loaded: drawloom_graphfile::Loaded,
+    timeline: Option<&Destination>,
     interrupts: &mut Interrupts,
 ) -> Result<ExitCode> {
     let before = client.cluster().await?;
@@ -101,6 +112,9 @@ async fn run_graph(
         Followed::ToTheEnd => {
             let report = Report::collect(client, &job, tally, &before).await?;
             report.show(global, client).await?;
+            if let Some(timeline) = timeline {
+                timeline.write(client, job.id()).await?;
+            }
             Ok(report.exit_code())
         }
     }

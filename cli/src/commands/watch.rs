@@ -64,7 +64,7 @@ fn describe(event: &JobEvent) -> String {
         JobEvent::TaskStarted { task, attempt, executor } => {
             format!("task {task} started on {executor}, attempt {attempt}")
         }
-        JobEvent::TaskRetried { task, attempt, failure, delay } => {
+        JobEvent::TaskRetried { task, attempt, failure, delay, .. } => {
             let delay = text::span(*delay);
             format!("task {task}, attempt {attempt} failed ({failure}), again in {delay}")
         }
@@ -88,9 +88,11 @@ fn to_json(seq: u64, event: &JobEvent) -> Value {
             "seq": seq, "event": "task_started", "task": task, "attempt": attempt,
             "executor": executor.0,
         }),
-        JobEvent::TaskRetried { task, attempt, failure, delay } => json!({
+        JobEvent::TaskRetried { task, attempt, failure, delay, span } => json!({
             "seq": seq, "event": "task_retried", "task": task, "attempt": attempt,
+            "executor": span.executor.map(|executor| executor.0),
             "failure": failure_json(Some(failure)), "delay_s": delay.as_secs_f64(),
+            "run_s": span.ended.saturating_sub(span.started).as_secs_f64(),
         }),
         JobEvent::TaskEnded { task, attempt, executor, state, failure, run_time } => json!({
             "seq": seq, "event": "task_ended", "task": task, "attempt": attempt,

@@ -6,3 +6,4 @@ mod data;
 mod faults;
 mod harness;
 mod run;
+mod timeline;

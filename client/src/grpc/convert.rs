@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use drawloom_model::{
-    Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, ObjectType, ParseIdError,
+    AttemptSpan, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, ObjectType, ParseIdError,
 };
 use drawloom_proto::v1::job_event::Event;
 use drawloom_proto::{FieldError, v1};
@@ -116,6 +116,12 @@ fn event(wire: v1::JobEvent) -> Result<JobEvent, Error> {
             attempt: wire.attempt,
             failure: wire.failure.ok_or_else(|| missing("a retry's failure"))?.try_into()?,
             delay: Duration::from_nanos(wire.delay_nanos),
+            span: Box::new(AttemptSpan {
+                executor: wire.executor.map(ExecutorId),
+                placed: Duration::from_nanos(wire.placed_nanos),
+                started: Duration::from_nanos(wire.started_nanos),
+                ended: Duration::from_nanos(wire.ended_nanos),
+            }),
         },
         Event::TasksAdded(wire) => {
             JobEvent::TasksAdded { first_task: wire.first_task, tasks: wire.tasks }
@@ -228,7 +234,11 @@ pub(super) fn task_view(wire: v1::TaskView) -> Result<TaskView, Error> {
         devices: wire.devices.into_iter().map(device).collect::<Result<_, _>>()?,
         variant: variant.map_err(narrow("a variant's index"))?,
         failure: wire.failure.map(Failure::try_from).transpose()?,
+        placed_at: wire.placed_unix_nanos.map(moment),
+        started_at: wire.started_unix_nanos.map(moment),
+        ended_at: wire.ended_unix_nanos.map(moment),
         run_time: wire.run_nanos.map(Duration::from_nanos),
+        cpu_milli: wire.cpu_milli,
     })
 }
 

@@ -17,8 +17,8 @@ use tonic::{Code, Status};
 
 use crate::{
     Addition, Admission, Answer, ClusterView, EVENT_BATCHES, Error, EventReceiver, Explanation,
-    JobDetail, JobState, JobView, ListedObject, ObjectRef, Page, PageRequest, Submission, TaskRef,
-    TaskState, TaskView, Transport,
+    JobDetail, JobState, JobView, ListedObject, ObjectRef, Page, PageRequest, Submission,
+    TaskNeeds, TaskRef, TaskState, TaskView, Transport,
 };
 use convert::{page, page_token, task_ref};
 use session::Session;
@@ -156,6 +156,14 @@ impl Transport for Grpc {
         };
         call!(self.list_tasks(request) => |reply: v1::ListTasksReply| {
             page(reply.tasks, convert::task_view, reply.next_page_token)
+        })
+    }
+
+    fn needs(&self, job: JobId, first_task: u32) -> Answer<'_, TaskNeeds> {
+        let request = v1::ListNeedsRequest { job: job.to_string(), first_task };
+        call!(self.list_needs(request) => |reply: v1::ListNeedsReply| {
+            let tasks = reply.tasks.into_iter().map(|task| (task.task, task.needs)).collect();
+            Ok(TaskNeeds { tasks, next: reply.next_task })
         })
     }
 

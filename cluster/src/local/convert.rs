@@ -39,8 +39,8 @@ pub(super) fn event(event: core::JobEvent) -> JobEvent {
         core::JobEvent::TaskStarted { task, attempt, executor } => {
             JobEvent::TaskStarted { task, attempt, executor }
         }
-        core::JobEvent::TaskRetried { task, attempt, failure, delay } => {
-            JobEvent::TaskRetried { task, attempt, failure, delay }
+        core::JobEvent::TaskRetried { task, attempt, failure, delay, span } => {
+            JobEvent::TaskRetried { task, attempt, failure, delay, span }
         }
         core::JobEvent::TaskEnded { task, attempt, executor, state, failure, run_time } => {
             let state = task_state(state);
@@ -50,21 +50,25 @@ pub(super) fn event(event: core::JobEvent) -> JobEvent {
     }
 }
 
+fn moment(clock: &Clock, time: Time) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(clock.unix_nanos(time))
+}
+
 pub(super) fn job(clock: &Clock, job: core::JobSummary) -> JobView {
-    let moment = |time: Time| SystemTime::UNIX_EPOCH + Duration::from_nanos(clock.unix_nanos(time));
     JobView {
         job: job.job,
         name: job.name,
         state: job_state(job.state),
         open: job.open,
         tasks: TaskCounts::new(job.tasks.0),
-        submitted_at: moment(job.submitted_at),
-        ended_at: job.ended_at.map(moment),
+        submitted_at: moment(clock, job.submitted_at),
+        ended_at: job.ended_at.map(|time| moment(clock, time)),
         priority: job.priority,
     }
 }
 
-pub(super) fn task(task: core::TaskSummary) -> TaskView {
+pub(super) fn task(clock: &Clock, task: core::TaskSummary) -> TaskView {
+    let moment = |time: Option<Time>| time.map(|time| moment(clock, time));
     TaskView {
         task: task.task.index,
         name: task.name,
@@ -75,7 +79,11 @@ pub(super) fn task(task: core::TaskSummary) -> TaskView {
         devices: task.devices,
         variant: task.variant,
         failure: task.failure,
+        placed_at: moment(task.placed_at),
+        started_at: moment(task.started_at),
+        ended_at: moment(task.ended_at),
         run_time: task.run_time,
+        cpu_milli: task.cpu_milli,
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use drawloom_client::{
     Addition, Admission, Answer, ClusterView, Code, EVENT_BATCHES, Error, EventBatch,
     EventReceiver, Explanation, JobDetail, JobState, JobView, ListedObject, ObjectRef, Page,
-    PageRequest, Submission, TaskCounts, TaskRef, TaskState, TaskView, Transport,
+    PageRequest, Submission, TaskCounts, TaskNeeds, TaskRef, TaskState, TaskView, Transport,
 };
 use drawloom_executor::LocalObjects;
 use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, TaskGraph, TaskKey, Time, Value};
@@ -25,6 +25,8 @@ const BATCH: usize = 4096;
 /// The size of a page that leaves it to us, and of the largest.
 const PAGE: u32 = 100;
 const LARGEST_PAGE: u32 = 1000;
+/// How many tasks one list of needs looks at: the core does nothing else meanwhile.
+const LISTED: u32 = 20_000;
 
 /// A scheduler and the executor beside it.
 pub(crate) struct Local {
@@ -195,6 +197,7 @@ impl Transport for Local {
         wanted: PageRequest,
         states: Vec<TaskState>,
     ) -> Answer<'_, Page<TaskView>> {
+        let clock = *self.scheduler.clock();
         Box::pin(async move {
             let (size, last) = page_of::<u64>(&wanted)?;
             let first = last.map_or(0, |last| u32::try_from(last).unwrap_or(u32::MAX - 1) + 1);
@@ -203,12 +206,24 @@ impl Transport for Local {
                 let total = scheduler.job(key).map_or(0, |job| job.tasks.total());
                 let tasks = (first..total)
                     .filter_map(|index| scheduler.task(TaskKey { job: key, index }))
-                    .map(convert::task)
+                    .map(|task| convert::task(&clock, task))
                     .filter(|task| states.is_empty() || states.contains(&task.state));
                 Ok(page(tasks.take(size + 1).collect(), size, |task| u64::from(task.task)))
             });
             page.await
         })
+    }
+
+    fn needs(&self, job: JobId, first_task: u32) -> Answer<'_, TaskNeeds> {
+        Box::pin(self.query(move |scheduler, _| {
+            let key = job_key(scheduler, job)?;
+            let end = first_task.saturating_add(LISTED);
+            let needs = |index| Some((index, scheduler.needs(TaskKey { job: key, index })?));
+            let listed: Vec<(u32, Vec<u32>)> = (first_task..end).map_while(needs).collect();
+            let next = (listed.len() == LISTED as usize).then_some(end);
+            let tasks = listed.into_iter().filter(|(_, needs)| !needs.is_empty()).collect();
+            Ok(TaskNeeds { tasks, next })
+        }))
     }
 
     fn describe(&self, job: JobId) -> Answer<'_, JobDetail> {
@@ -230,10 +245,11 @@ impl Transport for Local {
     }
 
     fn describe_task(&self, job: JobId, task: TaskRef) -> Answer<'_, TaskView> {
+        let clock = *self.scheduler.clock();
         Box::pin(self.query(move |scheduler, _| {
             let key = task_key(scheduler, job, &task)?;
             let summary = scheduler.task(key).ok_or_else(|| no_such_task(job, &task))?;
-            Ok(convert::task(summary))
+            Ok(convert::task(&clock, summary))
         }))
     }
 

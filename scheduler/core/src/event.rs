@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    ExecutorId, ExecutorInfo, Failure, FromExecutor, JobId, JobKey, ObjectId, ObjectKey,
-    ObjectReport, RequestId, Shortfall, TaskGraph, TaskKey, ToExecutor, Value,
+    AttemptSpan, ExecutorId, ExecutorInfo, Failure, FromExecutor, JobId, JobKey, ObjectId,
+    ObjectKey, ObjectReport, RequestId, Shortfall, TaskGraph, TaskKey, ToExecutor, Value,
 };
 use smallvec::SmallVec;
 
@@ -448,6 +448,8 @@ pub enum JobEvent {
         failure: Failure,
         /// How long until the task is ready again.
         delay: Duration,
+        /// Where and when the failed attempt was. Boxed: most events are of another kind.
+        span: Box<AttemptSpan>,
     },
     /// A task has its final state.
     TaskEnded {

@@ -71,6 +71,8 @@ pub struct TaskSummary {
     pub devices: Vec<DeviceIndex>,
     /// The variant of the current or last attempt.
     pub variant: Option<u8>,
+    /// What that variant asks of the cores, in thousandths; of the first one before any attempt.
+    pub cpu_milli: u64,
     /// Why it did not succeed.
     pub failure: Option<Failure>,
     /// When the current or last attempt was placed.

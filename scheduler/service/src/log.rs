@@ -311,7 +311,13 @@ mod tests {
         let failure = Failure::new(FailureKind::Application, "x".repeat(BATCH_BYTES / 2));
         let retried = |task| {
             let (attempt, delay) = (1, Duration::ZERO);
-            JobEvent::TaskRetried { task, attempt, failure: failure.clone(), delay }
+            JobEvent::TaskRetried {
+                task,
+                attempt,
+                failure: failure.clone(),
+                delay,
+                span: Default::default(),
+            }
         };
         (0..5).for_each(|task| logs.push(key(0), retried(task)));
         let log = logs.get(key(0)).expect("just opened");

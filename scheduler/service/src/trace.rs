@@ -34,7 +34,7 @@ pub(crate) fn event(key: JobKey, event: &JobEvent) {
             let _attempt = tracing::trace_span!("attempt", number = attempt).entered();
             tracing::trace!(%executor, "attempt started");
         }
-        JobEvent::TaskRetried { task, attempt, failure, delay } => {
+        JobEvent::TaskRetried { task, attempt, failure, delay, .. } => {
             let _task = tracing::debug_span!("task", index = task).entered();
             let _attempt = tracing::debug_span!("attempt", number = attempt).entered();
             tracing::debug!(%failure, ?delay, "attempt failed, another follows");

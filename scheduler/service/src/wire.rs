@@ -18,9 +18,17 @@ pub(crate) fn job_event(event: JobEvent) -> v1::JobEvent {
         JobEvent::TaskStarted { task, attempt, executor } => {
             Wire::TaskStarted(v1::TaskStarted { task, attempt, executor: executor.0 })
         }
-        JobEvent::TaskRetried { task, attempt, failure, delay } => {
-            let (failure, delay_nanos) = (Some(failure.into()), nanos(delay));
-            Wire::TaskRetried(v1::TaskRetried { task, attempt, failure, delay_nanos })
+        JobEvent::TaskRetried { task, attempt, failure, delay, span } => {
+            Wire::TaskRetried(v1::TaskRetried {
+                task,
+                attempt,
+                failure: Some(failure.into()),
+                delay_nanos: nanos(delay),
+                executor: span.executor.map(|executor| executor.0),
+                placed_nanos: nanos(span.placed),
+                started_nanos: nanos(span.started),
+                ended_nanos: nanos(span.ended),
+            })
         }
         JobEvent::TaskEnded { task, attempt, executor, state, failure, run_time } => {
             Wire::TaskEnded(v1::TaskEnded {
@@ -105,6 +113,7 @@ pub(crate) fn task(clock: &Clock, task: TaskSummary) -> v1::TaskView {
         started_unix_nanos: unix(task.started_at),
         ended_unix_nanos: unix(task.ended_at),
         run_nanos: task.run_time.map(nanos),
+        cpu_milli: task.cpu_milli,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptEnd, AttemptId, ExecutorId, Failure, FailureKind, ObjectKey, ObjectReport, Outcome,
-    ResourceRequest, TaskKey, Time,
+    AttemptEnd, AttemptId, AttemptSpan, ExecutorId, Failure, FailureKind, ObjectKey, ObjectReport,
+    Outcome, ResourceRequest, TaskKey, Time,
 };
 use smallvec::SmallVec;
 
@@ -229,6 +229,7 @@ impl Scheduler {
             return;
         }
         let (attempt, delay) = (task.attempt, policy.backoff.delay(task.retries + 1));
+        let span = Box::new(self.last_span(now, key));
         let cause = AttemptCause::Failed(failure.clone());
         self.record(Fact::AttemptEnded { task: key, cause }, commands);
         self.take_back_followers(key, commands);
@@ -238,8 +239,24 @@ impl Scheduler {
         }
         self.timers.set(now + delay, Timer::BackoffOver(key));
         self.counters.retries += 1;
-        let retried = JobEvent::TaskRetried { task: key.index, attempt, failure, delay };
+        let retried = JobEvent::TaskRetried { task: key.index, attempt, failure, delay, span };
         self.notify(key.job, retried, commands);
+    }
+
+    /// Where and when the task's last attempt was, which has ended by now.
+    fn last_span(&self, now: Time, key: TaskKey) -> AttemptSpan {
+        let since = self.soft.job(key.job).map_or(Time::ZERO, |job| job.submitted_at);
+        let Some(last) = self.soft.task(key).and_then(|soft| soft.last) else {
+            return AttemptSpan::default();
+        };
+        let ended = last.ended_at.unwrap_or(now).since(since);
+        // A lost executor cannot tell how long the attempt ran.
+        let started = match last.ended_at {
+            Some(_) => ended.saturating_sub(last.run_time),
+            None => last.started_at.map_or(ended, |started_at| started_at.since(since)),
+        };
+        let placed = last.placed_at.since(since);
+        AttemptSpan { executor: Some(last.executor), placed, started, ended }
     }
 
     /// The current attempt, already off its executor, never ran: the task waits for another.

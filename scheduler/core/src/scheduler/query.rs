@@ -70,12 +70,23 @@ impl Scheduler {
             executor: last.map(|last| last.executor),
             devices: active.map_or_else(Vec::new, |active| active.devices.to_vec()),
             variant: last.map(|last| last.variant),
+            cpu_milli: template.variants[variant].request.cpu_milli,
             failure: job.failures.get(&key.index).cloned(),
             placed_at: last.map(|last| last.placed_at),
             started_at: last.and_then(|last| last.started_at),
             ended_at: last.and_then(|last| last.ended_at),
             run_time: last.filter(|last| last.ended_at.is_some()).map(|last| last.run_time),
         })
+    }
+
+    /// The tasks that must succeed before this one, in order and each once.
+    pub fn needs(&self, key: TaskKey) -> Option<Vec<u32>> {
+        let job = self.state.job(key.job)?;
+        job.tasks.get(key.index as usize)?;
+        let mut needs: Vec<u32> = job.predecessors(key.index).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        Some(needs)
     }
 
     /// The index of the task of that name.

@@ -79,6 +79,13 @@ impl v1::scheduler_server::Scheduler for Clients {
         answer(tasks::list(&self.handle, request.into_inner()).await)
     }
 
+    async fn list_needs(
+        &self,
+        request: Request<v1::ListNeedsRequest>,
+    ) -> Answer<v1::ListNeedsReply> {
+        answer(tasks::needs(&self.handle, request.into_inner()).await)
+    }
+
     async fn describe_job(
         &self,
         request: Request<v1::DescribeJobRequest>,

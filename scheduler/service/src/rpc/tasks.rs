@@ -15,6 +15,9 @@ use crate::{rejection, wire};
 /// The most tasks that one call looks at; a page may be short, its token leads on.
 const LOOKED_AT: u32 = 20_000;
 
+/// About the most edges in one reply: half a megabyte.
+const EDGES: usize = 100_000;
+
 /// A task as a client names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum TaskName {
@@ -113,6 +116,41 @@ fn page(
         }
     }
     reply.next_page_token = token(end.into());
+    reply
+}
+
+/// Lists what a job's tasks need. One reply ends after so many edges, for the sake of its size.
+pub(super) async fn needs(
+    handle: &Handle,
+    request: v1::ListNeedsRequest,
+) -> Result<v1::ListNeedsReply, Rejection> {
+    let job = job_id(&request.job)?;
+    let first = request.first_task;
+    let list = move |scheduler: &mut Scheduler, _| {
+        let key = scheduler.job_key(job)?;
+        Some(needs_from(scheduler, key, first))
+    };
+    let reply = handle.query(list).await.map_err(rejection::stopped)?;
+    reply.ok_or_else(|| rejection::refused(&Refusal::UnknownJob { job }))
+}
+
+fn needs_from(scheduler: &Scheduler, job: JobKey, first: u32) -> v1::ListNeedsReply {
+    let mut reply = v1::ListNeedsReply::default();
+    let mut edges = 0;
+    for task in first..first.saturating_add(LOOKED_AT) {
+        let Some(needs) = scheduler.needs(TaskKey { job, index: task }) else {
+            reply.next_task = None;
+            return reply;
+        };
+        edges += needs.len();
+        if !needs.is_empty() {
+            reply.tasks.push(v1::TaskNeeds { task, needs });
+        }
+        reply.next_task = task.checked_add(1);
+        if edges >= EDGES {
+            break;
+        }
+    }
     reply
 }
 

@@ -10,6 +10,7 @@ use crate::cluster::{Player, Submissions, connect, end_state, graph, info, start
 async fn what_a_lost_executor_had_runs_elsewhere() {
     let cluster = start().await;
     let mut first = Player::join(&cluster, &info("a", 2, "")).await;
+    let lost = first.id.0;
     let mut submissions = Submissions::open(&cluster.client).await;
     submissions.submit(&graph(1), "").await;
     let Some(ToExecutor::Run(run)) = first.order().await else { panic!("no order to run") };
@@ -21,8 +22,15 @@ async fn what_a_lost_executor_had_runs_elsewhere() {
     second.say(succeeded(&run)).await;
     let events = submissions.events().await;
     assert_eq!(end_state(&events), v1::JobState::Succeeded);
-    let retried = |event: &v1::JobEvent| matches!(&event.event, Some(v1::job_event::Event::TaskRetried(retried)) if retried.attempt == 1);
-    assert!(events.iter().any(retried), "{events:?}");
+    let retried = events.iter().find_map(|event| match &event.event {
+        Some(v1::job_event::Event::TaskRetried(retried)) => Some(retried),
+        _ => None,
+    });
+    let retried = retried.unwrap_or_else(|| panic!("nothing was tried again in {events:?}"));
+    assert_eq!((retried.attempt, retried.executor), (1, Some(lost)));
+    // It never said that it had started the attempt.
+    assert!(retried.placed_nanos <= retried.started_nanos);
+    assert_eq!(retried.started_nanos, retried.ended_nanos);
     cluster.stop().await;
 }
 

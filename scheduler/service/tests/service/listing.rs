@@ -105,6 +105,34 @@ async fn tasks_are_listed_described_and_explained() {
 }
 
 #[tokio::test]
+async fn what_tasks_need_is_listed_once_each() {
+    let cluster = start().await;
+    Player::join(&cluster, &info("a", 2, "")).await.oblige();
+    let mut submissions = Submissions::open(&cluster.client).await;
+    let mut diamond = graph(4);
+    diamond.tasks[1].after = vec![0].into();
+    diamond.tasks[2].after = vec![0].into();
+    diamond.tasks[3].after = vec![2, 1, 2].into();
+    let job = submissions.submit(&diamond, "").await.job;
+    submissions.events().await;
+    let list = |job: &str, first_task| {
+        let request = v1::ListNeedsRequest { job: job.to_owned(), first_task };
+        let mut client = cluster.client.clone();
+        async move { client.list_needs(request).await }
+    };
+    let needs = |task, needs: &[u32]| v1::TaskNeeds { task, needs: needs.to_vec() };
+    let all = list(&job, 0).await.expect("it is kept").into_inner();
+    assert_eq!(all.tasks, [needs(1, &[0]), needs(2, &[0]), needs(3, &[1, 2])]);
+    assert_eq!(all.next_task, None);
+    let rest = list(&job, 3).await.expect("it is kept").into_inner();
+    assert_eq!(rest.tasks, [needs(3, &[1, 2])]);
+    assert_eq!(list(&job, 9).await.expect("it is kept").into_inner(), Default::default());
+    let unknown = list("job-00000000000000000000000000000001", 0).await;
+    assert_eq!(unknown.expect_err("no such job").code(), Code::NotFound);
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn the_cluster_is_shown_with_what_waits() {
     let cluster = start().await;
     let _player = Player::join(&cluster, &info("a", 2, "")).await;
