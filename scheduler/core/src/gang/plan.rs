@@ -277,3 +277,6 @@ impl Matching<'_> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

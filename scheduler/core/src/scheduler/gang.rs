@@ -29,6 +29,8 @@ pub(super) struct Turns {
 enum Free {
     /// What is free now and wanted by nothing that executors have.
     Now,
+    /// The same, without what is kept for another gang.
+    Spare,
     /// All of it.
     WhenIdle,
 }
@@ -141,7 +143,7 @@ impl Scheduler {
         if !self.may_fit(members) {
             return false;
         }
-        let rooms = self.rooms(members, Free::Now);
+        let rooms = self.rooms(members, Free::Spare);
         let Ok(seats) = self.seats(key, members, &rooms) else { return false };
         let claims: Vec<Claim<'_>> = seats
             .iter()
@@ -236,7 +238,7 @@ impl Scheduler {
             }
         }
         let mut uncommitted = match free {
-            Free::Now => self.uncommitted(),
+            Free::Now | Free::Spare => self.uncommitted(),
             Free::WhenIdle => Default::default(),
         };
         let open = self.cluster.executors().filter(|executor| !executor.draining);
@@ -245,16 +247,23 @@ impl Scheduler {
             info: executor.info.clone(),
             version: executor.account.version(),
             free: match free {
-                Free::Now => {
+                Free::Now => uncommitted.remove(&executor.id).unwrap_or_default(),
+                Free::Spare => {
                     let free = uncommitted.remove(&executor.id).unwrap_or_default();
                     executor.spare().cloned().unwrap_or(free)
                 }
                 Free::WhenIdle => executor.account.capacity().clone(),
             },
-            busy_nanos: if free == Free::Now { 0 } else { executor.load_nanos() },
+            busy_nanos: if free == Free::WhenIdle { executor.load_nanos() } else { 0 },
             held_bytes: held.get(&executor.id).copied().unwrap_or(0),
         })
         .collect()
+    }
+
+    /// What is free for a gang outside of rounds.
+    fn free_for(&self, gang: GangKey) -> Free {
+        let keeps = |waiting: &crate::gang::Waiting| !waiting.reserved.is_empty();
+        if self.gangs.get(gang).is_some_and(keeps) { Free::Now } else { Free::Spare }
     }
 
     fn uncommitted(&self) -> std::collections::BTreeMap<drawloom_model::ExecutorId, Capacity> {
@@ -303,21 +312,18 @@ impl Scheduler {
         if let Some(waiting) = self.gangs.remove(gang) {
             // What was kept for it is there for others.
             self.capacity_came_back |= !waiting.reserved.is_empty();
+            self.timers.clear(Timer::GangTimeout(gang));
         }
     }
 
     pub(super) fn exceed_gang_timeout(&mut self, now: Time, key: GangKey, commands: &mut Commands) {
         let Some(gang) = self.gang(key) else { return };
-        let since = self.gangs.get(key).and_then(|waiting| waiting.since);
-        let (Some(timeout), Some(since)) = (gang.timeout, since) else { return };
-        if since + timeout > now {
-            return; // It has become ready anew since.
-        }
+        let Some(timeout) = gang.timeout else { return };
         let members = self.unended_members(key);
         if !self.is_assembled(&members) {
             return;
         }
-        let rooms = self.rooms(&members, Free::Now);
+        let rooms = self.rooms(&members, self.free_for(key));
         let why = match self.seats(key, &members, &rooms) {
             Err(Some(shortage)) => format!("{shortage} now"),
             _ => "its turn did not come".to_owned(),
@@ -395,7 +401,7 @@ impl Scheduler {
         if self.is_leaving(&members) {
             reasons.push("earlier attempts of its gang have not ended yet".to_owned());
         }
-        let rooms = self.rooms(&members, Free::Now);
+        let rooms = self.rooms(&members, self.free_for(key));
         if let Err(Some(shortage)) = self.seats(key, &members, &rooms) {
             reasons.push(format!("{shortage} now"));
         }
