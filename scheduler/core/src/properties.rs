@@ -560,6 +560,24 @@ fn run(history: &[u64]) -> World {
     world
 }
 
+/// Random histories are of use for gangs only if gangs come to something in them.
+#[test]
+fn histories_reach_gangs() {
+    let mut state = 1u64;
+    let mut number = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.rotate_right(23)
+    };
+    let (mut placed, mut disbanded, mut timed_out) = (0, 0, 0);
+    for _ in 0..12 {
+        let world = run(&(0..300).map(|_| number()).collect::<Vec<_>>());
+        placed += world.scheduler.counters().gangs_placed;
+        disbanded += world.scheduler.counters().gangs_disbanded;
+        timed_out += world.scheduler.counters().gangs_timed_out;
+    }
+    assert!(placed > 50 && disbanded > 5 && timed_out > 0, "{placed} {disbanded} {timed_out}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 100, ..ProptestConfig::default() })]
 
