@@ -72,7 +72,8 @@ impl Broadcast {
         })
     }
 
-    fn operands(&self, mut element: usize) -> (usize, usize) {
+    /// Where the operands of an element of the result are.
+    pub(crate) fn operands(&self, mut element: usize) -> (usize, usize) {
         let (mut a, mut b) = (0, 0);
         for axis in &self.axes {
             let place = element % axis.extent;

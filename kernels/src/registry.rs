@@ -5,8 +5,8 @@ use drawloom_signature::find;
 
 use crate::call::Call;
 use crate::{
-    CpuContext, KernelError, Operand, Outputs, control, convert, elementwise, fill, gather, image,
-    layout, loss, matmul, optimizer, reduce, table,
+    CpuContext, KernelError, Operand, Outputs, control, convert, convolution, elementwise, fill,
+    gather, image, layout, loss, matmul, optimizer, pooling, reduce, table,
 };
 
 type Form = fn(&Call<'_>, &mut dyn Outputs) -> Result<(), KernelError>;
@@ -18,10 +18,15 @@ const FORMS: &[(&str, Form)] = &[
     ("adam", optimizer::adam),
     ("add", elementwise::add),
     ("argmax", reduce::argmax),
+    ("avg_pool2d", pooling::avg_pool2d),
+    ("avg_pool2d_grad", pooling::avg_pool2d_grad),
     ("bias_add", elementwise::add),
     ("busy", control::busy),
     ("cast", convert::cast),
     ("concat", layout::concat),
+    ("conv2d", convolution::conv2d),
+    ("conv2d_grad_input", convolution::conv2d_grad_input),
+    ("conv2d_grad_weights", convolution::conv2d_grad_weights),
     ("cross_entropy", loss::cross_entropy),
     ("div", elementwise::div),
     ("exp", elementwise::exp),
@@ -31,6 +36,8 @@ const FORMS: &[(&str, Form)] = &[
     ("log", elementwise::log),
     ("matmul", matmul::matmul),
     ("max", reduce::max),
+    ("max_pool2d", pooling::max_pool2d),
+    ("max_pool2d_grad", pooling::max_pool2d_grad),
     ("maximum", elementwise::maximum),
     ("mean", reduce::mean),
     ("min", reduce::min),

@@ -2,12 +2,14 @@
 
 mod control;
 mod convert;
+mod convolution;
 mod elementwise;
 mod fill;
 mod gather;
 mod image;
 mod layout;
 mod matmul;
+mod pooling;
 mod random;
 mod reduce;
 mod table;
@@ -21,15 +23,17 @@ use crate::suggest::nearest;
 use crate::{Arity, InputKind, InputSpec, OutputSpec, Signature};
 
 /// Each family's kernels.
-const FAMILIES: [&[Signature]; 12] = [
+const FAMILIES: [&[Signature]; 14] = [
     control::SIGNATURES,
     convert::SIGNATURES,
+    convolution::SIGNATURES,
     elementwise::SIGNATURES,
     fill::SIGNATURES,
     gather::SIGNATURES,
     image::SIGNATURES,
     layout::SIGNATURES,
     matmul::SIGNATURES,
+    pooling::SIGNATURES,
     random::SIGNATURES,
     reduce::SIGNATURES,
     table::SIGNATURES,
@@ -137,7 +141,7 @@ mod tests {
             AttributeKind::Float { min, .. } => Attribute::Float(min.max(0.0)),
             AttributeKind::Text => Attribute::Text(String::new()),
             AttributeKind::OneOf(allowed) => Attribute::Text(allowed[0].to_owned()),
-            AttributeKind::Ints { .. } => Attribute::Ints(Vec::new()),
+            AttributeKind::Ints { min } => Attribute::Ints(vec![min.max(1)]),
         };
         needed.map(|spec| (spec.name.to_owned(), value(spec.kind))).collect()
     }
