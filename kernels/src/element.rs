@@ -52,7 +52,9 @@ pub(crate) trait Signed: Number {
 
 /// A number that is computed with in floating point.
 pub(crate) trait Float: Signed<Sum = f64, Total = Self> {
-    fn exp(self) -> Self;
+    /// e to the power of it, perhaps a unit in the last place off: what vector instructions
+    /// compute where there is a form for them.
+    fn fast_exp(self) -> Self;
     fn sqrt(self) -> Self;
 }
 
@@ -88,7 +90,7 @@ macro_rules! integers {
 }
 
 macro_rules! floats {
-    ($($T:ident: $dtype:ident),+) => { $(
+    ($($T:ident: $dtype:ident, $fast_exp:path);+) => { $(
         impl Number for $T {
             const DTYPE: DType = DType::$dtype;
             const ZERO: Self = 0.0;
@@ -124,7 +126,8 @@ macro_rules! floats {
         }
 
         impl Float for $T {
-            fn exp(self) -> Self { self.exp() }
+            #[inline(always)]
+            fn fast_exp(self) -> Self { $fast_exp(self) }
             fn sqrt(self) -> Self { self.sqrt() }
         }
     )+ };
@@ -141,7 +144,7 @@ macro_rules! signed_integers {
 
 integers!(u8: U8, i32: I32, i64: I64);
 signed_integers!(i32, i64);
-floats!(f32: F32, f64: F64);
+floats!(f32: F32, crate::vector::exp_f32; f64: F64, f64::exp);
 
 /// Evaluates `$body` with the type `$T` that elements of type `$dtype` have; a signature has
 /// refused the types left out already.

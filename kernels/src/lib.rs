@@ -10,12 +10,15 @@ mod context;
 mod control;
 mod convert;
 mod convolution;
+mod dropout;
 mod element;
 mod elementwise;
+mod embedding;
 mod error;
 mod fill;
 mod gather;
 mod image;
+mod layer_norm;
 mod layout;
 mod loss;
 mod matmul;
@@ -27,9 +30,11 @@ mod pooling;
 mod reduce;
 mod registry;
 mod scratch;
+mod softmax;
 mod table;
 #[cfg(test)]
 mod trial;
+mod vector;
 
 pub use call::{Operand, Outputs};
 pub use context::CpuContext;

@@ -5,8 +5,9 @@ use drawloom_signature::find;
 
 use crate::call::Call;
 use crate::{
-    CpuContext, KernelError, Operand, Outputs, control, convert, convolution, elementwise, fill,
-    gather, image, layout, loss, matmul, optimizer, pooling, reduce, table,
+    CpuContext, KernelError, Operand, Outputs, control, convert, convolution, dropout, elementwise,
+    embedding, fill, gather, image, layer_norm, layout, loss, matmul, optimizer, pooling, reduce,
+    softmax, table,
 };
 
 type Form = fn(&Call<'_>, &mut dyn Outputs) -> Result<(), KernelError>;
@@ -29,11 +30,19 @@ const FORMS: &[(&str, Form)] = &[
     ("conv2d_grad_weights", convolution::conv2d_grad_weights),
     ("cross_entropy", loss::cross_entropy),
     ("div", elementwise::div),
+    ("dropout", dropout::dropout),
+    ("dropout_grad", dropout::dropout),
+    ("embedding", gather::gather),
+    ("embedding_grad", embedding::embedding_grad),
     ("exp", elementwise::exp),
     ("fill", fill::fill),
     ("gather", gather::gather),
     ("image_shift", image::image_shift),
+    ("layer_norm", layer_norm::layer_norm),
+    ("layer_norm_grad", layer_norm::layer_norm_grad),
     ("log", elementwise::log),
+    ("log_softmax", softmax::log_softmax),
+    ("log_softmax_grad", softmax::log_softmax_grad),
     ("matmul", matmul::matmul),
     ("max", reduce::max),
     ("max_pool2d", pooling::max_pool2d),
@@ -53,8 +62,10 @@ const FORMS: &[(&str, Form)] = &[
     ("reshape", layout::reshape),
     ("scale", elementwise::scale),
     ("sgd", optimizer::sgd),
+    ("sgd_momentum", optimizer::sgd_momentum),
     ("slice", layout::slice),
-    ("softmax", loss::softmax),
+    ("softmax", softmax::softmax),
+    ("softmax_grad", softmax::softmax_grad),
     ("sqrt", elementwise::sqrt),
     ("sub", elementwise::sub),
     ("sum", reduce::sum),

@@ -3,12 +3,15 @@
 mod control;
 mod convert;
 mod convolution;
+mod dropout;
 mod elementwise;
+mod embedding;
 mod fill;
 mod gather;
 mod image;
 mod layout;
 mod matmul;
+mod normalisation;
 mod pooling;
 mod random;
 mod reduce;
@@ -23,16 +26,19 @@ use crate::suggest::nearest;
 use crate::{Arity, InputKind, InputSpec, OutputSpec, Signature};
 
 /// Each family's kernels.
-const FAMILIES: [&[Signature]; 14] = [
+const FAMILIES: [&[Signature]; 17] = [
     control::SIGNATURES,
     convert::SIGNATURES,
     convolution::SIGNATURES,
+    dropout::SIGNATURES,
     elementwise::SIGNATURES,
+    embedding::SIGNATURES,
     fill::SIGNATURES,
     gather::SIGNATURES,
     image::SIGNATURES,
     layout::SIGNATURES,
     matmul::SIGNATURES,
+    normalisation::SIGNATURES,
     pooling::SIGNATURES,
     random::SIGNATURES,
     reduce::SIGNATURES,
