@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::context::CHUNK;
 use crate::element::{Float, for_floats};
-use crate::vector::{fold, sum, sum_of_both, vectorised};
+use crate::vector::{fold, sum, sum_of_both, vectorised_wide};
 use crate::{KernelError, Outputs};
 
 pub(crate) fn softmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
@@ -91,7 +91,7 @@ fn by_rows<T: Float>(
     let y = call.create_one::<T>(outputs)?;
     let chunk = rows_at_once(length) * length;
     call.context.for_each(y.chunks_mut(chunk).zip(x.chunks(chunk)), |(y, x)| {
-        vectorised(
+        vectorised_wide(
             #[inline(always)]
             || {
                 for (y, x) in y.chunks_exact_mut(length).zip(x.chunks_exact(length)) {
@@ -114,7 +114,7 @@ fn by_pairs_of_rows<T: Float>(
     let chunk = rows_at_once(length) * length;
     let chunks = y.chunks_mut(chunk).zip(a.chunks(chunk).zip(b.chunks(chunk)));
     call.context.for_each(chunks, |(y, (a, b))| {
-        vectorised(
+        vectorised_wide(
             #[inline(always)]
             || {
                 let rows = a.chunks_exact(length).zip(b.chunks_exact(length));
