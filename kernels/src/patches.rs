@@ -27,9 +27,11 @@ pub(crate) struct Patches {
     pub(crate) channels: Range<usize>,
 }
 
-/// How many elements are copied at least, where there is room: a fixed number takes fewer
-/// instructions than any other.
+/// How many elements are copied at a time, where there are fewer and there is room: a fixed number
+/// takes fewer instructions than any other.
 const BLOCK: usize = 16;
+/// The same for the shortest runs, as a window's row of a single channel is.
+const SHORT_BLOCK: usize = 4;
 
 impl Patches {
     /// How many elements a patch has: taps of rows, of columns, channels.
@@ -144,12 +146,19 @@ struct Run {
 }
 
 /// Copies `len` elements. A few more may be written after them, where later patches go.
+#[inline]
 fn copy<T: Copy>(from: &[T], to: &mut [T], len: usize) {
-    if len <= BLOCK && from.len() >= BLOCK && to.len() >= BLOCK {
-        to[..BLOCK].copy_from_slice(&from[..BLOCK]);
-    } else {
-        to[..len].copy_from_slice(&from[..len]);
+    let room = from.len().min(to.len());
+    match len {
+        ..=SHORT_BLOCK if room >= SHORT_BLOCK => copy_block::<T, SHORT_BLOCK>(from, to),
+        ..=BLOCK if room >= BLOCK => copy_block::<T, BLOCK>(from, to),
+        _ => to[..len].copy_from_slice(&from[..len]),
     }
+}
+
+#[inline]
+fn copy_block<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
+    to[..N].copy_from_slice(&from[..N]);
 }
 
 #[cfg(test)]

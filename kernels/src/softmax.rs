@@ -6,20 +6,24 @@ use crate::element::{Float, for_floats};
 use crate::vector::{fold, sum, sum_of_both, vectorised_wide};
 use crate::{KernelError, Outputs};
 
+// The closures that compute a row are inlined, so that they too are compiled for vectors.
+
 pub(crate) fn softmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     for_floats!(call, call.dtype(0), T => {
-        by_rows::<T>(call, outputs, |x, y| {
-            softmax_row(x, y);
-        })
+        by_rows::<T>(call, outputs, #[inline(always)] |x, y| { softmax_row(x, y); })
     })
 }
 
 pub(crate) fn log_softmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    for_floats!(call, call.dtype(0), T => by_rows::<T>(call, outputs, log_softmax_row))
+    for_floats!(call, call.dtype(0), T => {
+        by_rows::<T>(call, outputs, #[inline(always)] |x, y| log_softmax_row(x, y))
+    })
 }
 
 pub(crate) fn softmax_grad(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    for_floats!(call, call.dtype(0), T => by_pairs_of_rows::<T>(call, outputs, gradient_of_row))
+    for_floats!(call, call.dtype(0), T => {
+        by_pairs_of_rows::<T>(call, outputs, #[inline(always)] |y, dy, dx| gradient_of_row(y, dy, dx))
+    })
 }
 
 pub(crate) fn log_softmax_grad(
@@ -27,7 +31,9 @@ pub(crate) fn log_softmax_grad(
     outputs: &mut dyn Outputs,
 ) -> Result<(), KernelError> {
     for_floats!(call, call.dtype(0), T => {
-        by_pairs_of_rows::<T>(call, outputs, gradient_of_log_row)
+        by_pairs_of_rows::<T>(call, outputs, #[inline(always)] |y, dy, dx| {
+            gradient_of_log_row(y, dy, dx)
+        })
     })
 }
 
