@@ -6,16 +6,22 @@ use drawloom_signature::axes::{normalise_axis, reduced_axes};
 use crate::call::Call;
 use crate::context::CHUNK;
 use crate::element::{Number, for_floats, for_numbers};
+use crate::vector::{self, vectorised};
 use crate::{KernelError, Outputs};
 
-/// How elements become one.
+/// How elements become one. The functions' own types, not pointers to them, let the compiler make
+/// vector instructions of a loop.
 #[derive(Clone, Copy)]
-struct Fold<T, A> {
+struct Fold<A, S, C> {
     start: A,
-    step: fn(A, T) -> A,
+    step: S,
     /// Joins the results of two parts.
-    combine: fn(A, A) -> A,
+    combine: C,
 }
+
+/// A function that folds elements `T` into an `A`.
+trait Step<A, T>: Fn(A, T) -> A + Copy + Sync {}
+impl<A, T, F: Fn(A, T) -> A + Copy + Sync> Step<A, T> for F {}
 
 pub(crate) fn sum(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     for_numbers!(call, call.dtype(0), T => reduce::<T, _, _>(call, outputs, sum_of(), T::total))
@@ -28,8 +34,8 @@ pub(crate) fn mean(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Ker
     })
 }
 
-fn sum_of<T: Number>() -> Fold<T, T::Sum> {
-    Fold { start: T::EMPTY_SUM, step: |sum, x| x.add_to(sum), combine: T::combine }
+fn sum_of<T: Number>() -> Fold<T::Sum, impl Step<T::Sum, T>, impl Step<T::Sum, T::Sum>> {
+    Fold { start: T::EMPTY_SUM, step: |sum, x: T| x.add_to(sum), combine: T::combine }
 }
 
 pub(crate) fn max(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
@@ -48,7 +54,7 @@ fn extreme<T: Number>(
     call: &Call<'_>,
     outputs: &mut dyn Outputs,
     start: T,
-    step: fn(T, T) -> T,
+    step: impl Step<T, T>,
 ) -> Result<(), KernelError> {
     if reduced_elements(call)? == 0 {
         return Err(call.invalid("there are no elements to choose from"));
@@ -76,7 +82,7 @@ fn product(extents: impl Iterator<Item = usize>) -> usize {
 fn reduce<T: Number, A: Pod + Send + Sync, O: Pod>(
     call: &Call<'_>,
     outputs: &mut dyn Outputs,
-    fold: Fold<T, A>,
+    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
     finish: impl Fn(A) -> O,
 ) -> Result<(), KernelError> {
     let x = call.input::<T>(0);
@@ -124,7 +130,7 @@ fn fold_axis<T: Pod + Sync, A: Pod + Send + Sync>(
     call: &Call<'_>,
     x: &[T],
     Extent { outer, reduced, inner }: Extent,
-    fold: Fold<T, A>,
+    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
 ) -> Result<Vec<A>, KernelError> {
     let kept = outer.saturating_mul(inner);
     let block = match kept {
@@ -139,6 +145,11 @@ fn fold_axis<T: Pod + Sync, A: Pod + Send + Sync>(
         return Ok(partial);
     }
     let chunk = (CHUNK / block).max(inner.min(1024)).max(1);
+    if inner == 1 && blocks == 1 {
+        let rows = partial.chunks_mut(chunk).zip(x.chunks(chunk * reduced));
+        call.context.for_each(rows, |(folded, x)| fold_each_row(folded, x, reduced, fold))?;
+        return Ok(partial);
+    }
     call.context.for_each(partial.chunks_mut(chunk).enumerate(), |(index, partial)| {
         let mut at = 0;
         while at < partial.len() {
@@ -161,23 +172,45 @@ fn fold_axis<T: Pod + Sync, A: Pod + Send + Sync>(
     Ok((0..kept).map(whole).collect())
 }
 
+/// Folds each row of `reduced` neighbouring elements.
+fn fold_each_row<T: Copy, A: Copy>(
+    folded: &mut [A],
+    x: &[T],
+    reduced: usize,
+    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
+) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (folded, row) in folded.iter_mut().zip(x.chunks_exact(reduced)) {
+                *folded = vector::fold(row, fold.start, fold.step, fold.combine);
+            }
+        },
+    );
+}
+
 /// Folds neighbouring columns over the rows at `places`, which are `inner` apart.
 fn fold_rows<T: Copy, A: Copy>(
     folded: &mut [A],
     x: &[T],
     places: std::ops::Range<usize>,
     inner: usize,
-    fold: Fold<T, A>,
+    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
 ) {
-    if inner == 1 {
-        folded[0] = x[places].iter().fold(folded[0], |folded, x| (fold.step)(folded, *x));
-        return;
-    }
-    for place in places {
-        for (folded, x) in folded.iter_mut().zip(&x[place * inner..]) {
-            *folded = (fold.step)(*folded, *x);
-        }
-    }
+    vectorised(
+        #[inline(always)]
+        || {
+            if inner == 1 {
+                folded[0] = vector::fold(&x[places], folded[0], fold.step, fold.combine);
+                return;
+            }
+            for place in places {
+                for (folded, x) in folded.iter_mut().zip(&x[place * inner..]) {
+                    *folded = (fold.step)(*folded, *x);
+                }
+            }
+        },
+    );
 }
 
 pub(crate) fn argmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
@@ -196,10 +229,26 @@ pub(crate) fn argmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), K
         call.context.for_each(y.chunks_mut(chunk).enumerate(), |(index, y)| {
             for (place, y) in (index * chunk..).zip(y) {
                 let start = place / inner * reduced * inner + place % inner;
-                *y = largest(x[start..].iter().copied().step_by(inner).take(reduced)) as i64;
+                *y = match inner {
+                    1 => largest_of_row(&x[start..][..reduced]),
+                    _ => largest(x[start..].iter().copied().step_by(inner).take(reduced)),
+                } as i64;
             }
         })
     })
+}
+
+/// [`largest`] of neighbours: their largest value first, in vectors, and then where it is.
+fn largest_of_row<T: Number>(row: &[T]) -> usize {
+    let most = vectorised(
+        #[inline(always)]
+        || vector::fold(row, T::LOWEST, T::larger, T::larger),
+    );
+    let place = match most.is_nan() {
+        true => row.iter().position(|value| value.is_nan()),
+        false => row.iter().position(|value| *value == most),
+    };
+    place.unwrap_or(0)
 }
 
 /// The place of the largest value: the first of equals, and the first NaN before all others.
