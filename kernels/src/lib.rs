@@ -4,8 +4,10 @@
 //! caller for memory for the outputs, and computes. Results do not depend on the number of cores:
 //! work is split the same way however many take part in it.
 
+mod activation;
 mod broadcast;
 mod call;
+mod compare;
 mod context;
 mod control;
 mod convert;
@@ -13,18 +15,32 @@ mod element;
 mod elementwise;
 mod error;
 mod fill;
+mod fold;
+mod function;
 mod gather;
+mod histogram;
 mod image;
 mod layout;
 mod loss;
 mod matmul;
+mod merge;
+mod npy;
+mod npy_header;
 mod optimizer;
+mod pad;
 mod philox;
+mod rank;
 mod reduce;
 mod registry;
+pub mod roofline;
+mod scan;
+mod scatter;
+mod sort;
+mod step;
 mod table;
 #[cfg(test)]
 mod trial;
+mod wide;
 
 pub use call::{Operand, Outputs};
 pub use context::CpuContext;

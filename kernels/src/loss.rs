@@ -5,6 +5,8 @@ use crate::context::CHUNK;
 use crate::element::{Float, Number, for_dtypes, for_floats};
 use crate::gather::checked_indices;
 use crate::reduce::largest;
+use crate::step::{Largest, Step as _, Sum};
+use crate::wide::vectorised;
 use crate::{KernelError, Outputs};
 
 pub(crate) fn softmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
@@ -76,17 +78,19 @@ fn rows_at_once(classes: usize) -> usize {
 
 /// Writes the probabilities of a row to `y`; returns the logarithm of the sum of exponentials.
 fn softmax_row<T: Float>(x: &[T], y: &mut [T]) -> f64 {
-    let most = x.iter().copied().fold(T::LOWEST, T::larger);
-    let mut sum = 0.0;
-    for (y, x) in y.iter_mut().zip(x) {
-        // At most 1, and 1 for the largest: nothing overflows and the sum is not 0.
-        *y = x.minus(most).exp();
-        sum += y.to_f64();
-    }
-    for y in y {
-        *y = T::from_f64(y.to_f64() / sum);
-    }
-    most.to_f64() + sum.ln()
+    vectorised(|| {
+        let most = Largest::run(T::LOWEST, x);
+        for (y, x) in y.iter_mut().zip(x) {
+            // At most 1, and 1 for the largest: nothing overflows and the sum is not 0.
+            *y = x.minus(most).exp();
+        }
+        let sum = Sum::<T>::run(0.0, y);
+        let part = T::from_f64(1.0 / sum);
+        for y in y {
+            *y = y.times(part);
+        }
+        most.to_f64() + sum.ln()
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Products of matrices.
 
+use drawloom_model::DType;
 use gemm::{Parallelism, gemm};
+use half::{bf16, f16};
 
 use crate::call::Call;
+use crate::context::CHUNK;
 use crate::element::{Float, for_floats};
+use crate::wide::{BLOCK, Widen};
 use crate::{KernelError, Outputs};
 
 /// How many multiplications go by, at most, between looks at the cancel flag: some 10 ms.
@@ -41,14 +45,47 @@ impl<'a, T> Matrix<'a, T> {
 }
 
 pub(crate) fn matmul(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    for_floats!(call, call.dtype(0), T => product::<T>(call, outputs))
+    match call.dtype(0) {
+        DType::F16 => product_of_halves::<f16>(call, outputs),
+        DType::BF16 => product_of_halves::<bf16>(call, outputs),
+        dtype => for_floats!(call, dtype, T => {
+            let (a, b) = (call.input::<T>(0), call.input::<T>(1));
+            product(call, &a, &b, call.create_one::<T>(outputs)?)
+        }),
+    }
 }
 
-fn product<T: Float>(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    let (a, b) = (call.input::<T>(0), call.input::<T>(1));
-    let a = Matrix::new(&a, &call.extents(0), call.arguments.bool("transpose_a"));
-    let b = Matrix::new(&b, &call.extents(1), call.arguments.bool("transpose_b"));
+/// Multiplies and adds up in f32.
+fn product_of_halves<T: Widen<Wide = f32>>(
+    call: &Call<'_>,
+    outputs: &mut dyn Outputs,
+) -> Result<(), KernelError> {
+    let widened = |index| -> Result<Vec<f32>, KernelError> {
+        let x = call.input::<T>(index);
+        let mut wide = vec![0.0; x.len()];
+        call.context.for_each(wide.chunks_mut(CHUNK).zip(x.chunks(CHUNK)), |(wide, x)| {
+            let mut block = T::block();
+            for (wide, x) in wide.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
+                wide.copy_from_slice(T::read(x, &mut block));
+            }
+        })?;
+        Ok(wide)
+    };
+    let (a, b) = (widened(0)?, widened(1)?);
     let y = call.create_one::<T>(outputs)?;
+    let mut wide = vec![0.0; y.len()];
+    product(call, &a, &b, &mut wide)?;
+    call.context.for_each(y.chunks_mut(CHUNK).zip(wide.chunks(CHUNK)), |(y, wide)| {
+        let mut block = T::block();
+        for (y, wide) in y.chunks_mut(BLOCK).zip(wide.chunks(BLOCK)) {
+            T::write(y, &mut block, |y| y.copy_from_slice(wide));
+        }
+    })
+}
+
+fn product<T: Float>(call: &Call<'_>, a: &[T], b: &[T], y: &mut [T]) -> Result<(), KernelError> {
+    let a = Matrix::new(a, &call.extents(0), call.arguments.bool("transpose_a"));
+    let b = Matrix::new(b, &call.extents(1), call.arguments.bool("transpose_b"));
     if y.is_empty() || a.columns == 0 {
         y.fill(T::ZERO);
         return Ok(());
@@ -66,6 +103,17 @@ fn product<T: Float>(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), K
         }
         Ok(())
     })
+}
+
+/// Writes the product of two matrices with `n` rows and columns, above 0, to `y`.
+pub(crate) fn multiply_square(
+    n: usize,
+    a: &[f32],
+    b: &[f32],
+    y: &mut [f32],
+    parallelism: Parallelism,
+) {
+    multiply(Matrix::new(a, &[n, n], false), Matrix::new(b, &[n, n], false), y, parallelism);
 }
 
 /// Writes the product of `a` and `b`, none of whose extents is 0, to `y`.
@@ -105,6 +153,7 @@ fn multiply<T: Float>(a: Matrix<'_, T>, b: Matrix<'_, T>, y: &mut [T], paralleli
 #[cfg(test)]
 mod tests {
     use drawloom_model::Attribute;
+    use half::{bf16, f16};
 
     use crate::element::Number;
     use crate::trial::{assert_near, extents, made, numbers, random};
@@ -128,7 +177,11 @@ mod tests {
             let b = if transpose_b { b[column * k + inner] } else { b[inner * n + column] };
             expected[row * n + column] += a * b;
         }
-        let tolerance = if T::DTYPE.size_bytes() == 4 { 1e-6 } else { 1e-14 };
+        let tolerance = match T::DTYPE.size_bytes() {
+            2 => 8e-3 / (k as f64).max(1.0),
+            4 => 1e-6,
+            _ => 1e-14,
+        };
         assert_near(&y, &expected, tolerance * (k as f64).max(1.0));
     }
 
@@ -151,6 +204,8 @@ mod tests {
             {
                 check::<f32>(shape, transpose_a, transpose_b);
                 check::<f64>(shape, transpose_a, transpose_b);
+                check::<f16>(shape, transpose_a, transpose_b);
+                check::<bf16>(shape, transpose_a, transpose_b);
             }
         }
     }

@@ -2,17 +2,17 @@
 
 use drawloom_model::ObjectType;
 
-use super::{FLOATS, one, output};
+use super::{REALS, one, output};
 use crate::attribute::{AttributeKind, Constant, defaulted};
 use crate::rule::{Call, Sizes, tensor};
 use crate::{Signature, SignatureError, ValueType};
 
 pub(super) const SIGNATURES: &[Signature] = &[Signature {
     name: "matmul",
-    summary: "Multiplies two matrices.",
+    summary: "Multiplies two matrices; halves in f32.",
     inputs: &[
-        one("a", FLOATS, "[m, k], or [k, m] with transpose_a"),
-        one("b", FLOATS, "[k, n], or [n, k] with transpose_b"),
+        one("a", REALS, "[m, k], or [k, m] with transpose_a"),
+        one("b", REALS, "[k, n], or [n, k] with transpose_b"),
     ],
     outputs: &[output("y", "[m, n]")],
     attributes: &[

@@ -1,5 +1,7 @@
 //! Every kernel there is, a file per family.
 
+mod activation;
+mod compare;
 mod control;
 mod convert;
 mod elementwise;
@@ -8,8 +10,11 @@ mod gather;
 mod image;
 mod layout;
 mod matmul;
+mod npy;
 mod random;
 mod reduce;
+mod scan;
+mod sort;
 mod table;
 mod training;
 
@@ -21,7 +26,9 @@ use crate::suggest::nearest;
 use crate::{Arity, InputKind, InputSpec, OutputSpec, Signature};
 
 /// Each family's kernels.
-const FAMILIES: [&[Signature]; 12] = [
+const FAMILIES: [&[Signature]; 17] = [
+    activation::SIGNATURES,
+    compare::SIGNATURES,
     control::SIGNATURES,
     convert::SIGNATURES,
     elementwise::SIGNATURES,
@@ -30,8 +37,11 @@ const FAMILIES: [&[Signature]; 12] = [
     image::SIGNATURES,
     layout::SIGNATURES,
     matmul::SIGNATURES,
+    npy::SIGNATURES,
     random::SIGNATURES,
     reduce::SIGNATURES,
+    scan::SIGNATURES,
+    sort::SIGNATURES,
     table::SIGNATURES,
     training::SIGNATURES,
 ];
@@ -58,22 +68,24 @@ pub fn suggest(name: &str) -> Option<&'static str> {
     nearest(name, catalogue().iter().map(|signature| signature.name))
 }
 
-/// Element types that are computed with in floating point.
+/// Element types of floating point that are computed with as they are.
 const FLOATS: &[DType] = &[DType::F32, DType::F64];
+/// Element types of floating point; halves are computed with in f32.
+const REALS: &[DType] = &[DType::F16, DType::BF16, DType::F32, DType::F64];
 /// Element types that have negative values.
-const SIGNED: &[DType] = &[DType::I32, DType::I64, DType::F32, DType::F64];
+const SIGNED: &[DType] = &[DType::I32, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64];
 /// Element types that are computed with.
-const NUMBERS: &[DType] = &[DType::U8, DType::I32, DType::I64, DType::F32, DType::F64];
+const NUMBERS: &[DType] = &DType::ALL;
 /// Element types of class labels.
 const LABELS: &[DType] = &[DType::U8, DType::I32, DType::I64];
 /// Element types of indices.
 const INDICES: &[DType] = &[DType::I32, DType::I64];
 /// Every element type.
 const ANY: &[DType] = &DType::ALL;
-/// The names of [`FLOATS`].
-const FLOAT_NAMES: &[&str] = &["f32", "f64"];
+/// The names of [`REALS`].
+const REAL_NAMES: &[&str] = &["f16", "bf16", "f32", "f64"];
 /// The names of [`NUMBERS`].
-const NUMBER_NAMES: &[&str] = &["u8", "i32", "i64", "f32", "f64"];
+const NUMBER_NAMES: &[&str] = &["u8", "i32", "i64", "f16", "bf16", "f32", "f64"];
 
 /// One tensor.
 const fn one(name: &'static str, dtypes: &'static [DType], doc: &'static str) -> InputSpec {
@@ -215,7 +227,7 @@ mod tests {
             "fill",
             &[],
             &[shape, dtype],
-            r#"fill, attribute dtype: must be one of u8, i32, i64, f32, f64, is "f31""#,
+            r#"fill, attribute dtype: must be one of u8, i32, i64, f16, bf16, f32, f64, is "f31""#,
         );
         let small = ("shape", Attribute::Ints(vec![1]));
         let given =
@@ -257,7 +269,7 @@ mod tests {
     fn signatures_are_shown_in_a_line() {
         assert_eq!(
             find("argmax").expect("a kernel").to_string(),
-            "argmax(x: tensor of u8 or i32 or i64 or f32 or f64) -> (indices) \
+            "argmax(x: tensor) -> (indices) \
              {axis: int = -1, keep_dims: bool = false}"
         );
     }
