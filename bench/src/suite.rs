@@ -40,13 +40,15 @@ pub enum Bench {
     Softmax,
     /// Sums of rows.
     Reduce,
+    /// A convolution of images.
+    Conv2d,
     /// Every kernel, against what the machine can do.
     Kernels,
 }
 
 impl Bench {
     /// Every bench.
-    pub const ALL: [Bench; 11] = [
+    pub const ALL: [Bench; 12] = [
         Bench::NoopThroughput,
         Bench::SyncLatency,
         Bench::Chain,
@@ -57,6 +59,7 @@ impl Bench {
         Bench::Matmul1024,
         Bench::Softmax,
         Bench::Reduce,
+        Bench::Conv2d,
         Bench::Kernels,
     ];
 
@@ -73,13 +76,17 @@ impl Bench {
             Bench::Matmul1024 => "matmul_1024",
             Bench::Softmax => "softmax",
             Bench::Reduce => "reduce",
+            Bench::Conv2d => "conv2d",
             Bench::Kernels => "kernels",
         }
     }
 
     /// Whether kernels are called by themselves, without a cluster.
     const fn is_of_kernels(self) -> bool {
-        matches!(self, Bench::Matmul1024 | Bench::Softmax | Bench::Reduce | Bench::Kernels)
+        matches!(
+            self,
+            Bench::Matmul1024 | Bench::Softmax | Bench::Reduce | Bench::Conv2d | Bench::Kernels
+        )
     }
 
     /// The bench of that name.
@@ -120,7 +127,10 @@ impl Bench {
             (Bench::Tree | Bench::Forkjoin, Mode::Embedded) => 80e-3,
             (Bench::ColdStart, _) => 100e-3,
             (Bench::IdleMemory, _) => 40.0,
-            (Bench::Matmul1024 | Bench::Softmax | Bench::Reduce | Bench::Kernels, _) => 0.9,
+            (
+                Bench::Matmul1024 | Bench::Softmax | Bench::Reduce | Bench::Conv2d | Bench::Kernels,
+                _,
+            ) => 0.9,
         }
     }
 
@@ -143,6 +153,7 @@ impl Bench {
             | Bench::Matmul1024
             | Bench::Softmax
             | Bench::Reduce
+            | Bench::Conv2d
             | Bench::Kernels => noops(0),
         }
     }

@@ -66,7 +66,8 @@ impl<const N: usize> Broadcast<N> {
         })
     }
 
-    fn places(&self, mut element: usize) -> [usize; N] {
+    /// Where the operands of an element of the result are.
+    pub(crate) fn places(&self, mut element: usize) -> [usize; N] {
         let mut places = [0; N];
         for axis in &self.axes {
             let along = element % axis.extent;

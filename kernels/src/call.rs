@@ -90,6 +90,16 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The extents of a tensor output, where the signature tells them.
+    pub(crate) fn output_extents(&self, index: usize) -> Result<Vec<usize>, KernelError> {
+        match self.outputs[index].concrete() {
+            Some(ObjectType::Tensor { shape, .. }) => {
+                Ok(shape.extents().iter().map(|extent| *extent as usize).collect())
+            }
+            Some(ObjectType::Blob) | None => Err(self.invalid("an output's shape cannot be told")),
+        }
+    }
+
     /// The bytes of an input.
     pub(crate) fn bytes(&self, index: usize) -> &'a [u8] {
         self.inputs[index].data

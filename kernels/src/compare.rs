@@ -7,7 +7,8 @@ use crate::call::Call;
 use crate::context::CHUNK;
 use crate::element::{Number, for_numbers};
 use crate::elementwise::{Wide, binary};
-use crate::wide::{vectorised, zip};
+use crate::vector::vectorised;
+use crate::wide::zip;
 use crate::{KernelError, Outputs};
 
 macro_rules! comparisons {
@@ -55,24 +56,27 @@ fn choose_sized<T: Pod + Send + Sync>(
     let [mask_step, a_step, b_step] = meeting.inner_steps();
     let y = call.create_one::<T>(outputs)?;
     call.context.for_each(y.chunks_mut(CHUNK).enumerate(), |(index, y)| {
-        vectorised(|| {
-            for run in meeting.runs(index * CHUNK, y.len()) {
-                let y = &mut y[run.at..run.at + run.len];
-                let [mask_at, a_at, b_at] = run.starts;
-                if [mask_step, a_step, b_step] == [1, 1, 1] {
-                    let choices = a[a_at..].iter().zip(&b[b_at..]);
-                    for ((y, mask), (a, b)) in y.iter_mut().zip(&mask[mask_at..]).zip(choices) {
-                        *y = if *mask != 0 { *a } else { *b };
+        vectorised(
+            #[inline(always)]
+            || {
+                for run in meeting.runs(index * CHUNK, y.len()) {
+                    let y = &mut y[run.at..run.at + run.len];
+                    let [mask_at, a_at, b_at] = run.starts;
+                    if [mask_step, a_step, b_step] == [1, 1, 1] {
+                        let choices = a[a_at..].iter().zip(&b[b_at..]);
+                        for ((y, mask), (a, b)) in y.iter_mut().zip(&mask[mask_at..]).zip(choices) {
+                            *y = if *mask != 0 { *a } else { *b };
+                        }
+                        continue;
                     }
-                    continue;
+                    for (place, y) in y.iter_mut().enumerate() {
+                        let chosen = mask[mask_at + place * mask_step] != 0;
+                        let (a, b) = (a[a_at + place * a_step], b[b_at + place * b_step]);
+                        *y = if chosen { a } else { b };
+                    }
                 }
-                for (place, y) in y.iter_mut().enumerate() {
-                    let chosen = mask[mask_at + place * mask_step] != 0;
-                    let (a, b) = (a[a_at + place * a_step], b[b_at + place * b_step]);
-                    *y = if chosen { a } else { b };
-                }
-            }
-        });
+            },
+        );
     })
 }
 

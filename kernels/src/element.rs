@@ -237,15 +237,19 @@ macro_rules! halves {
 
 impl Float for f32 {
     const ONE: Self = 1.0;
+    #[inline(always)]
     fn exp(self) -> Self {
         function::exp(self)
     }
+    #[inline(always)]
     fn ln(self) -> Self {
         function::ln(self)
     }
+    #[inline(always)]
     fn tanh(self) -> Self {
         function::tanh(self)
     }
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         function::sigmoid(self)
     }

@@ -4,7 +4,8 @@ use crate::broadcast::Broadcast;
 use crate::call::Call;
 use crate::context::CHUNK;
 use crate::element::{Float, Number, Signed, for_numbers, for_reals, for_signed};
-use crate::wide::{BLOCK, Map, Source, Widen, Zip, map, vectorised, zip};
+use crate::vector::vectorised;
+use crate::wide::{BLOCK, Map, Source, Widen, Zip, map, zip};
 use crate::{KernelError, Outputs};
 
 /// What elements of type `T` are computed with in.
@@ -168,11 +169,14 @@ fn add_up<T: Widen>(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Ke
                 y.copy_from_slice(T::read(&tensors[0][part.clone()], &mut from));
                 for tensor in &tensors[1..] {
                     let x = T::read(&tensor[part.clone()], &mut from);
-                    vectorised(|| {
-                        for (y, x) in y.iter_mut().zip(x) {
-                            *y = y.plus(*x);
-                        }
-                    });
+                    vectorised(
+                        #[inline(always)]
+                        || {
+                            for (y, x) in y.iter_mut().zip(x) {
+                                *y = y.plus(*x);
+                            }
+                        },
+                    );
                 }
             });
         }

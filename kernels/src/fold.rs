@@ -4,7 +4,8 @@ use crate::KernelError;
 use crate::call::Call;
 use crate::context::CHUNK;
 use crate::step::Step;
-use crate::wide::{BLOCK, Widen, vectorised};
+use crate::vector::vectorised;
+use crate::wide::{BLOCK, Widen};
 
 /// A fold of a tensor's elements as they are stored. Functions, not a trait: what goes round them
 /// is compiled once for all folds of the same types.
@@ -37,15 +38,21 @@ fn of_elements<T: Widen, S: Step<Item = T::Wide>>() -> Fold<T, S::Result> {
 }
 
 fn run<S: Step>(result: S::Result, x: &[S::Item]) -> S::Result {
-    vectorised(|| S::run(result, x))
+    vectorised(
+        #[inline(always)]
+        || S::run(result, x),
+    )
 }
 
 fn columns<S: Step>(results: &mut [S::Result], x: &[S::Item]) {
-    vectorised(|| {
-        for (result, x) in results.iter_mut().zip(x) {
-            *result = S::step(*result, *x);
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for (result, x) in results.iter_mut().zip(x) {
+                *result = S::step(*result, *x);
+            }
+        },
+    );
 }
 
 /// The fold of results of earlier folds.

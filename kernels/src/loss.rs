@@ -1,27 +1,12 @@
-//! From logits to probabilities, losses and scores.
+//! From logits to losses and scores.
 
 use crate::call::{Call, elements};
-use crate::context::CHUNK;
-use crate::element::{Float, Number, for_dtypes, for_floats};
+use crate::element::{Number, for_dtypes, for_floats};
 use crate::gather::checked_indices;
 use crate::reduce::largest;
-use crate::step::{Largest, Step as _, Sum};
-use crate::wide::vectorised;
+use crate::softmax::{rows_at_once, softmax_row};
+use crate::vector::vectorised;
 use crate::{KernelError, Outputs};
-
-pub(crate) fn softmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    let classes = call.extents(0).last().copied().unwrap_or(1).max(1);
-    for_floats!(call, call.dtype(0), T => {
-        let x = call.input::<T>(0);
-        let y = call.create_one::<T>(outputs)?;
-        let chunk = rows_at_once(classes) * classes;
-        call.context.for_each(y.chunks_mut(chunk).zip(x.chunks(chunk)), |(y, x)| {
-            for (y, x) in y.chunks_exact_mut(classes).zip(x.chunks_exact(classes)) {
-                softmax_row(x, y);
-            }
-        })
-    })
-}
 
 pub(crate) fn cross_entropy(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     let (rows, classes) = (call.extents(0)[0], call.extents(0)[1]);
@@ -39,13 +24,15 @@ pub(crate) fn cross_entropy(call: &Call<'_>, outputs: &mut dyn Outputs) -> Resul
             .zip(losses.chunks_mut(at_once).zip(labels.chunks(at_once)));
         call.context.for_each(chunks, |((gradient, logits), (losses, labels))| {
             let rows = gradient.chunks_exact_mut(classes).zip(logits.chunks_exact(classes));
-            for ((gradient, logits), (loss, label)) in rows.zip(losses.iter_mut().zip(labels)) {
-                *loss = softmax_row(logits, gradient) - logits[*label].to_f64();
-                for (class, gradient) in gradient.iter_mut().enumerate() {
-                    let target = f64::from(u8::from(class == *label));
-                    *gradient = T::from_f64((gradient.to_f64() - target) / denominator);
+            vectorised(#[inline(always)] || {
+                for ((gradient, logits), (loss, label)) in rows.zip(losses.iter_mut().zip(labels)) {
+                    *loss = softmax_row(logits, gradient) - logits[*label].to_f64();
+                    for (class, gradient) in gradient.iter_mut().enumerate() {
+                        let target = f64::from(u8::from(class == *label));
+                        *gradient = T::from_f64((gradient.to_f64() - target) / denominator);
+                    }
                 }
-            }
+            });
         })?;
         let sum: f64 = losses.iter().sum();
         elements::<T>(loss)?[0] = T::from_f64(sum / denominator);
@@ -72,27 +59,6 @@ fn labels(call: &Call<'_>, classes: usize) -> Result<Vec<usize>, KernelError> {
     })
 }
 
-fn rows_at_once(classes: usize) -> usize {
-    (CHUNK / classes.max(1)).max(1)
-}
-
-/// Writes the probabilities of a row to `y`; returns the logarithm of the sum of exponentials.
-fn softmax_row<T: Float>(x: &[T], y: &mut [T]) -> f64 {
-    vectorised(|| {
-        let most = Largest::run(T::LOWEST, x);
-        for (y, x) in y.iter_mut().zip(x) {
-            // At most 1, and 1 for the largest: nothing overflows and the sum is not 0.
-            *y = x.minus(most).exp();
-        }
-        let sum = Sum::<T>::run(0.0, y);
-        let part = T::from_f64(1.0 / sum);
-        for y in y {
-            *y = y.times(part);
-        }
-        most.to_f64() + sum.ln()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use drawloom_model::{Attribute, Value};
@@ -108,21 +74,6 @@ mod tests {
     fn random_labels(rows: u64, classes: u64) -> Value {
         let labels = numbers(&random::<i32>(&[rows], 9));
         tensor(&[rows], &labels.iter().map(|x| (*x as u64 % classes) as u8).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn rows_become_probabilities() {
-        for [rows, classes] in [[0, 3], [3, 0], [1, 1], [9000, 10]] {
-            let x = random::<f32>(&[rows, classes], 1);
-            let elements = numbers(&x);
-            let expected: Vec<f64> =
-                elements.chunks(classes.max(1) as usize).flat_map(softmax).collect();
-            assert_near(&made("softmax", &[], &[x]), &expected, 1e-6);
-        }
-        let large = tensor(&[3], &[1000.0f32, 1000.0, f32::NEG_INFINITY]);
-        assert_near(&made("softmax", &[], &[large]), &[0.5, 0.5, 0.0], 1e-7);
-        let nan = tensor(&[2], &[f64::NAN, 1.0]);
-        assert_near(&made("softmax", &[], &[nan]), &[f64::NAN; 2], 0.0);
     }
 
     fn check_cross_entropy<T: Number>(rows: u64, classes: u64, denominator: Option<f64>) {

@@ -52,11 +52,11 @@ struct Source {
 
 impl Source {
     fn new(extents: &[u64], columns_first: bool) -> Self {
-        let mut size = 1;
+        let mut size = 1usize;
         let mut axes = Vec::new();
         for extent in extents.iter().map(|extent| *extent as usize) {
             axes.push((extent, size));
-            size *= extent;
+            size = size.saturating_mul(extent);
         }
         axes.reverse();
         Source { axes: if columns_first { axes } else { Vec::new() } }
@@ -199,6 +199,9 @@ mod tests {
         check(blob(b"\x93NUMPY\x01\x00\xff\x00{"), "the file ends before its header does");
         let good = "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }";
         check(file(good, &[0; 8]), "8 byte(s) follow the header, which says f32[3]");
+        let none = "{'descr': '<f8', 'fortran_order': True, 'shape': (99999999999999999, 99, 0), }";
+        let y = made("read_npy", &[], &[file(none, &[])]);
+        assert_eq!(y.data.len(), 0);
         let huge = "{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775807, 9), }";
         check(
             file(huge, &[0; 8]),

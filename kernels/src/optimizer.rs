@@ -21,6 +21,31 @@ pub(crate) fn sgd(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Kern
     })
 }
 
+pub(crate) fn sgd_momentum(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
+    let float = |name| call.arguments.float(name);
+    let nesterov = call.arguments.bool("nesterov");
+    for_floats!(call, call.dtype(0), T => {
+        let [rate, decay, stays] = ["lr", "weight_decay", "momentum"].map(|n| T::from_f64(float(n)));
+        let [param, grad, velocity] = [0, 1, 2].map(|input| call.input::<T>(input));
+        let [new_param, new_velocity] = call.create_all(outputs)?;
+        let (new_param, new_velocity) =
+            (elements::<T>(new_param)?, elements::<T>(new_velocity)?);
+        let chunks = new_param.chunks_mut(CHUNK).zip(new_velocity.chunks_mut(CHUNK)).enumerate();
+        call.context.for_each(chunks, |(index, (new_param, new_velocity))| {
+            let part = index * CHUNK..index * CHUNK + new_param.len();
+            let [param, grad, velocity] =
+                [&param, &grad, &velocity].map(|input| &input[part.clone()]);
+            for place in 0..part.len() {
+                let slope = grad[place].plus(decay.times(param[place]));
+                let velocity = stays.times(velocity[place]).plus(slope);
+                let step = if nesterov { slope.plus(stays.times(velocity)) } else { velocity };
+                new_velocity[place] = velocity;
+                new_param[place] = param[place].minus(rate.times(step));
+            }
+        })
+    })
+}
+
 /// Adam's constants for one step.
 #[derive(Clone, Copy)]
 struct Adam<T> {
@@ -106,6 +131,38 @@ mod tests {
                 .collect();
             let given = [("lr", Attribute::Float(0.5)), ("weight_decay", Attribute::Float(0.1))];
             assert_near(&made("sgd", &given, &[param, grad]), &expected, 1e-6);
+        }
+    }
+
+    #[test]
+    fn momentum_carries_steps_on() {
+        for nesterov in [false, true] {
+            let given = attributes(&[
+                ("lr", Attribute::Float(0.1)),
+                ("momentum", Attribute::Float(0.8)),
+                ("weight_decay", Attribute::Float(0.2)),
+                ("nesterov", Attribute::Bool(nesterov)),
+            ]);
+            for n in [0, 1, 40_000] {
+                let mut state = [1, 2].map(|seed| random::<f32>(&[n], seed));
+                let mut expected = [0, 1].map(|place: usize| numbers(&state[place]));
+                for seed in [3, 4] {
+                    let grad = random::<f32>(&[n], seed);
+                    let of_grad = numbers(&grad);
+                    let [params, velocities] = &mut expected;
+                    for place in 0..n as usize {
+                        let slope = of_grad[place] + 0.2 * params[place];
+                        velocities[place] = 0.8 * velocities[place] + slope;
+                        let ahead = slope + 0.8 * velocities[place];
+                        params[place] -= 0.1 * if nesterov { ahead } else { velocities[place] };
+                    }
+                    let [param, velocity] = state;
+                    let made = trial("sgd_momentum", given.clone(), &[param, grad, velocity]);
+                    state = made.expect("a step").try_into().expect("two outputs");
+                    assert_near(&state[0], &expected[0], 1e-6);
+                    assert_near(&state[1], &expected[1], 1e-6);
+                }
+            }
         }
     }
 

@@ -92,7 +92,7 @@ impl Frame {
 
 impl Side {
     fn whole(&self) -> usize {
-        self.before + self.extent + self.after
+        self.before.saturating_add(self.extent).saturating_add(self.after)
     }
 }
 

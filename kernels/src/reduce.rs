@@ -7,7 +7,8 @@ use crate::call::Call;
 use crate::element::{Number, for_numbers, for_reals};
 use crate::fold::{Extent, Fold, fold, fold_axis, product};
 use crate::step::{Largest, Moments, Product, Smallest, Spread, Step, Sum};
-use crate::wide::{BLOCK, Widen, vectorised};
+use crate::vector::vectorised;
+use crate::wide::{BLOCK, Widen};
 use crate::{KernelError, Outputs};
 
 pub(crate) fn sum(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
@@ -133,11 +134,14 @@ fn find<S: Step<Item: Number, Result = <S as Step>::Item>>(
     x: &[S::Item],
     place: usize,
 ) -> Found<S::Item> {
-    vectorised(|| {
-        let value = S::run(S::START, x);
-        let is_it = |x: &S::Item| *x == value || (value.is_nan() && x.is_nan());
-        Found { value, place: place + x.iter().position(is_it).unwrap_or(0) }
-    })
+    vectorised(
+        #[inline(always)]
+        || {
+            let value = S::run(S::START, x);
+            let is_it = |x: &S::Item| *x == value || (value.is_nan() && x.is_nan());
+            Found { value, place: place + x.iter().position(is_it).unwrap_or(0) }
+        },
+    )
 }
 
 pub(crate) fn argmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {

@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use gemm::Parallelism;
-
 use crate::CpuContext;
-use crate::matmul::multiply_square;
+use crate::matrix::{Before, Matrix, MatrixMut, multiply, parallelism};
 
 /// How long copying `from` to `to` takes with every core of the context, in seconds. Every byte is
 /// read once and written once.
@@ -23,13 +21,10 @@ pub fn copy_seconds(context: &CpuContext<'_>, from: &[u8], to: &mut [u8]) -> f64
 /// seconds: 2 n^3 arithmetic operations.
 pub fn gemm_seconds(context: &CpuContext<'_>, n: usize) -> f64 {
     let (a, b, mut y) = (vec![1.0f32; n * n], vec![1.0f32; n * n], vec![0.0f32; n * n]);
-    let parallelism = match context.cores() {
-        1 => Parallelism::None,
-        cores => Parallelism::Rayon(cores),
-    };
+    let (a, b) = (Matrix::new(&a, n, n), Matrix::new(&b, n, n));
     context.install(|| {
         let start = Instant::now();
-        multiply_square(n, &a, &b, &mut y, parallelism);
+        multiply(a, b, MatrixMut::new(&mut y, n, n), Before::Replaced, parallelism(context));
         start.elapsed().as_secs_f64()
     })
 }

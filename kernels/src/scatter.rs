@@ -54,7 +54,8 @@ fn targets(call: &Call<'_>) -> Result<Targets, KernelError> {
     let indices = for_dtypes!(call, call.dtype(1), [I32: i32, I64: i64], T => {
         checked_indices::<T>(call, 1, rows, "rows")
     })?;
-    Ok(Targets::new(rows, &indices))
+    // Rows of nothing may be more than there is memory to list.
+    Ok(if call.bytes(0).is_empty() { Targets::new(0, &[]) } else { Targets::new(rows, &indices) })
 }
 
 /// For each row, the places of the updates that go to it, in their order.
@@ -152,6 +153,17 @@ mod tests {
             tensor(&[1000], &[bf16::ONE; 1000]),
         ];
         assert_near(&made("scatter_add", &[], &ones), &[1000.0], 0.0);
+    }
+
+    #[test]
+    fn rows_of_nothing_are_left_alone() {
+        let none = [
+            tensor::<f32>(&[1 << 60, 0], &[]),
+            tensor(&[2], &[0i64, 1 << 50]),
+            tensor::<f32>(&[2, 0], &[]),
+        ];
+        assert_eq!(made("scatter", &[], &none), none[0]);
+        assert_eq!(made("scatter_add", &[], &none), none[0]);
     }
 
     #[test]

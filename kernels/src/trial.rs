@@ -109,6 +109,30 @@ pub(crate) fn assert_near(value: &Value, expected: &[f64], tolerance: f64) {
     }
 }
 
+/// Checks `gradient`, that of the `which`-th input when `dy` is that of the kernel's output, against
+/// central differences. All are of f64; the kernel must be smooth about the inputs.
+pub(crate) fn assert_gradient(
+    kernel: &str,
+    given: &[(&str, Attribute)],
+    inputs: &[Value],
+    which: usize,
+    dy: &Value,
+    gradient: &Value,
+) {
+    const STEP: f64 = 1e-5;
+    let (x, dy) = (numbers(&inputs[which]), numbers(dy));
+    let loss = |element: usize, step: f64| -> f64 {
+        let mut moved = x.clone();
+        moved[element] += step;
+        let mut inputs = inputs.to_vec();
+        inputs[which] = tensor(&extents(&inputs[which]), &moved);
+        let y = numbers(&made(kernel, given, &inputs));
+        y.iter().zip(&dy).map(|(y, dy)| y * dy).sum()
+    };
+    let slope = |element| (loss(element, STEP) - loss(element, -STEP)) / (2.0 * STEP);
+    assert_near(gradient, &(0..x.len()).map(slope).collect::<Vec<_>>(), 1e-7);
+}
+
 fn misaligned(value: &Value) -> Value {
     let mut shifted = Value::blob([&[0], value.data.as_ref()].concat());
     shifted.data = shifted.data.slice(1..);

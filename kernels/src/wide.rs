@@ -4,6 +4,7 @@ use half::slice::HalfFloatSliceExt as _;
 use half::{bf16, f16};
 
 use crate::element::Number;
+use crate::vector::vectorised;
 
 /// How many elements are widened at a time: they stay in the fastest cache.
 pub(crate) const BLOCK: usize = 1024;
@@ -81,11 +82,14 @@ pub(crate) type Zip<X, Y> = dyn Fn(&mut [Y], &[X], &[X]) + Sync;
 /// is computed with; what goes round it is compiled once for all operations.
 pub(crate) fn map<X: Copy, Y>(operation: impl Fn(X) -> Y + Sync) -> impl Fn(&mut [Y], &[X]) + Sync {
     move |y: &mut [Y], x: &[X]| {
-        vectorised(|| {
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = operation(*x);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = operation(*x);
+                }
+            },
+        );
     }
 }
 
@@ -94,11 +98,14 @@ pub(crate) fn zip<X: Copy, Y>(
     operation: impl Fn(X, X) -> Y + Sync,
 ) -> impl Fn(&mut [Y], &[X], &[X]) + Sync {
     move |y: &mut [Y], a: &[X], b: &[X]| {
-        vectorised(|| {
-            for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
-                *y = operation(*a, *b);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+                    *y = operation(*a, *b);
+                }
+            },
+        );
     }
 }
 
@@ -128,13 +135,6 @@ impl<'a, X: Widen> Source<'a, X> {
         }
         &self.repeated[..len]
     }
-}
-
-/// Runs `work` in a form for the widest vectors that this machine has. Without fused operations,
-/// so that results are the same on every machine.
-#[inline(always)]
-pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
 }
 
 #[cfg(test)]

@@ -90,6 +90,11 @@ pub(crate) fn matmul_1024() -> Case {
     Case::of(vec![f32s(&[1024, 1024]), f32s(&[1024, 1024])])
 }
 
+/// Images and the weights of a layer of a network.
+pub(crate) fn conv2d() -> Option<Case> {
+    of_images("conv2d")
+}
+
 /// Two operands that fit any cache.
 #[cfg(test)]
 pub(crate) fn small() -> Case {
@@ -98,7 +103,10 @@ pub(crate) fn small() -> Case {
 
 /// What a kernel of the catalogue is measured with.
 pub(crate) fn case(kernel: &str) -> Option<Case> {
-    of_elements(kernel).or_else(|| of_tables(kernel)).or_else(|| of_training(kernel))
+    of_elements(kernel)
+        .or_else(|| of_tables(kernel))
+        .or_else(|| of_training(kernel))
+        .or_else(|| of_images(kernel))
 }
 
 /// Kernels that look at each element by itself, and those that make tensors of nothing.
@@ -155,18 +163,53 @@ fn of_tables(kernel: &str) -> Option<Case> {
 /// Kernels that train and classify.
 fn of_training(kernel: &str) -> Option<Case> {
     let large = || f32s(&[LARGE]);
+    let indices = || whole(DType::I64, &[ROWS], ROWS);
     let labels = |classes| whole(DType::U8, &[ROWS], classes);
     Some(match kernel {
         "matmul" => matmul_1024(),
-        "softmax" => rows(),
+        "log_softmax" | "softmax" => rows(),
+        "log_softmax_grad" | "softmax_grad" => {
+            Case::of(vec![f32s(&[ROWS, COLUMNS]), f32s(&[ROWS, COLUMNS])])
+        }
+        "layer_norm" => Case::of(vec![f32s(&[ROWS, COLUMNS]), f32s(&[COLUMNS]), f32s(&[COLUMNS])]),
+        "layer_norm_grad" => {
+            Case::of(vec![f32s(&[ROWS, COLUMNS]), f32s(&[COLUMNS]), f32s(&[ROWS, COLUMNS])])
+        }
+        "dropout" | "dropout_grad" => Case::of(vec![large()]),
+        "embedding" => Case::of(vec![f32s(&[ROWS, COLUMNS]), indices()]),
+        "embedding_grad" => {
+            Case::of(vec![indices(), f32s(&[ROWS, COLUMNS])]).with_int("rows", ROWS as i64)
+        }
         "cross_entropy" => Case::of(vec![f32s(&[ROWS, COLUMNS]), labels(256)]),
         "accuracy" => Case::of(vec![f32s(&[ROWS, COLUMNS]), labels(256)]),
         "sgd" => Case::of(vec![large(), large()]),
+        "sgd_momentum" => Case::of(vec![large(), large(), large()]),
         // Means of squares are not negative: zeros.
         "adam" => {
             let zeros = whole(DType::F32, &[LARGE], 1);
             Case::of(vec![large(), large(), zeros.clone(), zeros]).with_int("step", 1)
         }
+        _ => return None,
+    })
+}
+
+/// Kernels of images, channels last.
+fn of_images(kernel: &str) -> Option<Case> {
+    let images = || f32s(&[32, 56, 56, 64]);
+    let pooled = || f32s(&[32, 28, 28, 64]);
+    let weights = || f32s(&[3, 3, 64, 64]);
+    let sized = |case: Case| case.with_int("height", 56).with_int("width", 56);
+    Some(match kernel {
+        "conv2d" => Case::of(vec![images(), weights()]).with_ints("padding", &[1]),
+        "conv2d_grad_input" => {
+            sized(Case::of(vec![images(), weights()])).with_ints("padding", &[1])
+        }
+        "conv2d_grad_weights" => {
+            Case::of(vec![images(), images()]).with_ints("window", &[3]).with_ints("padding", &[1])
+        }
+        "avg_pool2d" | "max_pool2d" => Case::of(vec![images()]).with_ints("window", &[2]),
+        "avg_pool2d_grad" => sized(Case::of(vec![pooled()])).with_ints("window", &[2]),
+        "max_pool2d_grad" => Case::of(vec![images(), pooled()]).with_ints("window", &[2]),
         _ => return None,
     })
 }

@@ -118,6 +118,7 @@ fn compared_case(bench: Bench) -> Option<(&'static str, Case)> {
         Bench::Matmul1024 => Some(("matmul", cases::matmul_1024())),
         Bench::Softmax => Some(("softmax", cases::rows())),
         Bench::Reduce => Some(("sum", cases::rows().with_ints("axes", &[1]))),
+        Bench::Conv2d => Some(("conv2d", cases::conv2d()?)),
         _ => None,
     }
 }

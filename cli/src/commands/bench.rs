@@ -22,8 +22,9 @@ Examples:
   drawloom bench kernels --kernel softmax --kernel add
 
 Benches: noop_throughput, sync_latency, chain, tree, forkjoin, cold_start, idle_memory;
-matmul_1024, softmax, reduce: a kernel against NumPy, where there is one; kernels: every kernel's
-share of what the memory or the cores allow, by its cost hint, measured in the same run.
+matmul_1024, softmax, reduce, conv2d: a kernel against NumPy where that has it and is there, else
+against its share; kernels: every kernel's share of what the memory or the cores allow, by its cost
+hint, measured in the same run.
 Remote means client, scheduler and executor as three processes over gRPC, embedded all in one.
 Every figure is the median of the runs. Targets are those of the project for two cores.";
 

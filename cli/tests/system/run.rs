@@ -75,6 +75,22 @@ fn benches_report_in_json() {
 }
 
 #[test]
+fn kernels_are_held_against_what_bounds_them() {
+    let bench = ["--json", "bench", "kernels", "--runs", "1", "--kernel"];
+    let said = say(&[&bench[..], &["permutation"]].concat());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let record = said.last();
+    assert_eq!((&record["bench"], &record["kernel"]), (&"kernels".into(), &"permutation".into()));
+    assert_eq!((&record["mode"], &record["unit"]), (&"embedded".into(), &"ratio".into()));
+    for figure in ["value", "seconds", "bytes_per_second", "flops_per_second"] {
+        assert!(record[figure].as_f64().is_some_and(|value| value > 0.0), "{figure}: {record}");
+    }
+    let said = say(&[&bench[..], &["sofmax"]].concat());
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains(r#"did you mean "softmax"?"#), "{}", said.err);
+}
+
+#[test]
 fn json_graphs_run() {
     let report = say(&["--json", "run", &example("sweep.json")]).last();
     assert_eq!(report["state"], "succeeded");

@@ -15,6 +15,7 @@ mod rule;
 mod signature;
 mod suggest;
 mod value_type;
+pub mod windows;
 
 pub use arguments::Arguments;
 pub use attribute::{AttributeKind, AttributeSpec, Constant, Presence};

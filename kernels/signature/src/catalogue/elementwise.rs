@@ -143,7 +143,7 @@ pub(super) fn broadcast_inputs(
 }
 
 /// The shape that both broadcast to, or `None` when they do not.
-fn broadcast(a: &[Option<u64>], b: &[Option<u64>]) -> Option<Extents> {
+pub(super) fn broadcast(a: &[Option<u64>], b: &[Option<u64>]) -> Option<Extents> {
     let rank = a.len().max(b.len());
     let extent =
         |extents: &[Option<u64>], place: usize| match place.checked_sub(rank - extents.len()) {

@@ -4,13 +4,18 @@ mod activation;
 mod compare;
 mod control;
 mod convert;
+mod convolution;
+mod dropout;
 mod elementwise;
+mod embedding;
 mod fill;
 mod gather;
 mod image;
 mod layout;
 mod matmul;
+mod normalisation;
 mod npy;
+mod pooling;
 mod random;
 mod reduce;
 mod scan;
@@ -26,18 +31,23 @@ use crate::suggest::nearest;
 use crate::{Arity, InputKind, InputSpec, OutputSpec, Signature};
 
 /// Each family's kernels.
-const FAMILIES: [&[Signature]; 17] = [
+const FAMILIES: [&[Signature]; 22] = [
     activation::SIGNATURES,
     compare::SIGNATURES,
     control::SIGNATURES,
     convert::SIGNATURES,
+    convolution::SIGNATURES,
+    dropout::SIGNATURES,
     elementwise::SIGNATURES,
+    embedding::SIGNATURES,
     fill::SIGNATURES,
     gather::SIGNATURES,
     image::SIGNATURES,
     layout::SIGNATURES,
     matmul::SIGNATURES,
+    normalisation::SIGNATURES,
     npy::SIGNATURES,
+    pooling::SIGNATURES,
     random::SIGNATURES,
     reduce::SIGNATURES,
     scan::SIGNATURES,
@@ -149,7 +159,7 @@ mod tests {
             AttributeKind::Float { min, .. } => Attribute::Float(min.max(0.0)),
             AttributeKind::Text => Attribute::Text(String::new()),
             AttributeKind::OneOf(allowed) => Attribute::Text(allowed[0].to_owned()),
-            AttributeKind::Ints { .. } => Attribute::Ints(Vec::new()),
+            AttributeKind::Ints { min } => Attribute::Ints(vec![min.max(1)]),
         };
         needed.map(|spec| (spec.name.to_owned(), value(spec.kind))).collect()
     }

@@ -48,7 +48,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
         inputs: &[one("x", NUMBERS, "the elements")],
         outputs: &[output("counts", "i64[bins]")],
         attributes: &[
-            required("bins", AttributeKind::Int { min: 1, max: 1 << 32 }, "how many bins"),
+            required("bins", AttributeKind::Int { min: 1, max: 1 << 24 }, "how many bins"),
             defaulted("low", FINITE, Constant::Float(0.0), "the lower edge of the first bin"),
             defaulted("high", FINITE, Constant::Float(1.0), "the upper edge of the last"),
         ],

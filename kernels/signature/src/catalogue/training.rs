@@ -85,6 +85,32 @@ pub(super) const SIGNATURES: &[Signature] = &[
         flops: |sizes| sizes.output(0).saturating_mul(4),
     },
     Signature {
+        name: "sgd_momentum",
+        summary: "One step of gradient descent with momentum (Sutskever et al. 2013): velocity * \
+                  momentum + grad + weight_decay * param is the new velocity, which lr times is \
+                  taken away.",
+        inputs: &[
+            one("param", FLOATS, "the parameters"),
+            one("grad", FLOATS, "their gradient"),
+            one("velocity", FLOATS, "of past steps; zeros before the first"),
+        ],
+        outputs: &[output("param", "the new parameters"), output("velocity", "the new velocity")],
+        attributes: &[
+            learning_rate(0.01),
+            defaulted("momentum", DECAY, Constant::Float(0.9), "how much of the velocity stays"),
+            defaulted(
+                "nesterov",
+                AttributeKind::Bool,
+                Constant::Bool(false),
+                "whether the step looks one ahead: grad + weight_decay * param + momentum * the \
+                 new velocity is taken away",
+            ),
+            WEIGHT_DECAY,
+        ],
+        rule: |call| Ok(vec![call.same_type(&[0, 1, 2])?; 2]),
+        flops: |sizes| sizes.output(0).saturating_mul(8),
+    },
+    Signature {
         name: "adam",
         summary: "One step of Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and \
                   Hutter 2019).",
