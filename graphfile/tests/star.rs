@@ -172,7 +172,10 @@ fn mistakes_are_named_with_their_lines() {
             "Object of type `kernels` has no attribute `matmull`, did you mean `matmul`?",
         ),
         ("k.matmul(x, x)", "task 1: matmul: inner extents differ: a is f32[2, 3], b is f32[2, 3]"),
-        ("k.matmul(x)", "matmul: input b is missing ([k, n], or [n, k] with transpose_b)"),
+        (
+            "k.matmul(x)",
+            "matmul: input b is missing ([..., k, n], or [..., n, k] with transpose_b)",
+        ),
         ("k.matmul(x, x, x)", "matmul takes 2 object(s), got 3; attributes are given by name"),
         ("k.matmul(x, a = x)", "matmul: input a is given twice"),
         (
