@@ -3,12 +3,14 @@
 //! *Remote* means client, scheduler and executor as three processes over gRPC; *embedded* means
 //! all of them in this one. Every figure is the median of repeated runs, told with its extremes.
 
+mod kernels;
 mod measure;
 mod record;
 mod remote;
 mod suite;
 mod workload;
 
-pub use record::{Mode, Record, Sample, Transport};
+pub use kernels::{KernelOptions, UNMEASURED};
+pub use record::{KernelFigures, Mode, Record, Sample, Transport};
 pub use suite::{Bench, Options, run};
 pub use workload::{chain, forkjoin, noops, tree};

@@ -75,7 +75,7 @@ pub struct Record {
     pub transport: Option<Transport>,
     /// The median of the runs.
     pub value: f64,
-    /// `s`, `tasks/s` or `MiB`.
+    /// `s`, `tasks/s`, `MiB` or `ratio`.
     pub unit: &'static str,
     /// How many runs there were.
     pub runs: usize,
@@ -86,7 +86,7 @@ pub struct Record {
     /// The median of the runs' 99th percentiles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99: Option<f64>,
-    /// How many tasks a run has.
+    /// How many tasks a run has; none where kernels are called by themselves.
     pub tasks: u32,
     /// What the project asks of itself on two cores, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,12 +97,31 @@ pub struct Record {
     /// Whether every target is met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub met: Option<bool>,
+    /// What else is told of a kernel.
+    #[serde(flatten)]
+    pub kernel: Option<KernelFigures>,
+}
+
+/// What a kernel did, beside the ratio.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct KernelFigures {
+    /// The kernel, where the bench is of all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<&'static str>,
+    /// What it is held against: `memory copy`, `gemm`, or NumPy with its version.
+    pub against: String,
+    /// How long a call takes, the median of the runs.
+    pub seconds: f64,
+    /// Bytes of inputs and outputs.
+    pub bytes_per_second: f64,
+    /// Arithmetic operations, by the kernel's cost hint.
+    pub flops_per_second: f64,
 }
 
 impl Record {
     /// Whether larger is better.
     pub fn is_rate(&self) -> bool {
-        self.unit.ends_with("/s")
+        self.unit.ends_with("/s") || self.unit == "ratio"
     }
 
     /// Adds the targets, and whether they are met.

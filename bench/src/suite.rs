@@ -8,6 +8,7 @@ use drawloom_client::Client;
 use drawloom_cluster::{Config, Embedded};
 use drawloom_model::TaskGraph;
 
+use crate::kernels::{self, KernelOptions};
 use crate::measure::{cold_start, graph_seconds, latency, resident_mib};
 use crate::record::{Mode, Record, Sample, Transport, median};
 use crate::remote::Remote;
@@ -33,11 +34,21 @@ pub enum Bench {
     ColdStart,
     /// The resident memory of an idle cluster.
     IdleMemory,
+    /// A product of two matrices.
+    Matmul1024,
+    /// Rows of probabilities.
+    Softmax,
+    /// Sums of rows.
+    Reduce,
+    /// A convolution of images.
+    Conv2d,
+    /// Every kernel, against what the machine can do.
+    Kernels,
 }
 
 impl Bench {
     /// Every bench.
-    pub const ALL: [Bench; 7] = [
+    pub const ALL: [Bench; 12] = [
         Bench::NoopThroughput,
         Bench::SyncLatency,
         Bench::Chain,
@@ -45,6 +56,11 @@ impl Bench {
         Bench::Forkjoin,
         Bench::ColdStart,
         Bench::IdleMemory,
+        Bench::Matmul1024,
+        Bench::Softmax,
+        Bench::Reduce,
+        Bench::Conv2d,
+        Bench::Kernels,
     ];
 
     /// The name used on the command line and in JSON.
@@ -57,7 +73,20 @@ impl Bench {
             Bench::Forkjoin => "forkjoin",
             Bench::ColdStart => "cold_start",
             Bench::IdleMemory => "idle_memory",
+            Bench::Matmul1024 => "matmul_1024",
+            Bench::Softmax => "softmax",
+            Bench::Reduce => "reduce",
+            Bench::Conv2d => "conv2d",
+            Bench::Kernels => "kernels",
         }
+    }
+
+    /// Whether kernels are called by themselves, without a cluster.
+    const fn is_of_kernels(self) -> bool {
+        matches!(
+            self,
+            Bench::Matmul1024 | Bench::Softmax | Bench::Reduce | Bench::Conv2d | Bench::Kernels
+        )
     }
 
     /// The bench of that name.
@@ -69,6 +98,7 @@ impl Bench {
     const fn has(self, mode: Mode) -> bool {
         match self {
             Bench::ColdStart => matches!(mode, Mode::Embedded),
+            _ if self.is_of_kernels() => matches!(mode, Mode::Embedded),
             Bench::IdleMemory => matches!(mode, Mode::Remote),
             _ => true,
         }
@@ -78,6 +108,7 @@ impl Bench {
         match self {
             Bench::NoopThroughput => "tasks/s",
             Bench::IdleMemory => "MiB",
+            _ if self.is_of_kernels() => "ratio",
             _ => "s",
         }
     }
@@ -96,6 +127,10 @@ impl Bench {
             (Bench::Tree | Bench::Forkjoin, Mode::Embedded) => 80e-3,
             (Bench::ColdStart, _) => 100e-3,
             (Bench::IdleMemory, _) => 40.0,
+            (
+                Bench::Matmul1024 | Bench::Softmax | Bench::Reduce | Bench::Conv2d | Bench::Kernels,
+                _,
+            ) => 0.9,
         }
     }
 
@@ -114,7 +149,12 @@ impl Bench {
             Bench::Tree => tree(10_000),
             Bench::Forkjoin => forkjoin(100, 100),
             Bench::SyncLatency | Bench::ColdStart => noops(1),
-            Bench::IdleMemory => noops(0),
+            Bench::IdleMemory
+            | Bench::Matmul1024
+            | Bench::Softmax
+            | Bench::Reduce
+            | Bench::Conv2d
+            | Bench::Kernels => noops(0),
         }
     }
 }
@@ -130,6 +170,8 @@ pub struct Options {
     pub runs: usize,
     /// The `drawloom` program, for what needs processes.
     pub executable: PathBuf,
+    /// What is to be measured of kernels.
+    pub kernels: KernelOptions,
 }
 
 /// Runs the benches and reports each as soon as it is done.
@@ -143,6 +185,10 @@ pub async fn run(options: &Options, mut report: impl FnMut(Record) -> Result<()>
         }
         let named = |bench: &Bench| options.benches.is_empty() || options.benches.contains(bench);
         for bench in Bench::ALL.into_iter().filter(|bench| bench.has(mode) && named(bench)) {
+            if bench.is_of_kernels() {
+                kernels::run(bench, options.runs, &options.kernels, &mut report)?;
+                continue;
+            }
             for record in run_bench(bench, mode, options).await.with_context(|| bench.name())? {
                 report(record)?;
             }
@@ -235,6 +281,7 @@ fn record(bench: Bench, mode: Mode, transport: Option<Transport>, samples: &[Sam
         target: None,
         p99_target: None,
         met: None,
+        kernel: None,
     };
     record.with_targets(bench.target(mode, transport), bench.p99_target(mode))
 }

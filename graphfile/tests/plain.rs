@@ -171,7 +171,7 @@ fn wrong_shapes_and_types_are_shown() {
     check(
         "g.toml",
         "[inputs.a]\nvalue = [1]\ndtype = 'i32'\n[[tasks]]\nname = 'e'\nkernel = 'exp'\ninputs = ['a']\n",
-        "g.toml:4: tasks[0]: task \"e\": exp, input x: must be a tensor of f32 or f64, is i32[1]",
+        "g.toml:4: tasks[0]: task \"e\": exp, input x: must be a tensor of f16 or bf16 or f32 or f64, is i32[1]",
     );
 }
 

@@ -26,6 +26,12 @@ pub trait Outputs {
     /// # Errors
     /// There is no memory for them; the kernel passes the error on.
     fn create(&mut self, types: &[ObjectType]) -> Result<Vec<&mut [u8]>, KernelError>;
+
+    /// Makes the one buffer of a kernel whose output is a blob, in place of [`Outputs::create`].
+    ///
+    /// # Errors
+    /// There is no memory for it; the kernel passes the error on.
+    fn create_blob(&mut self, bytes: usize) -> Result<&mut [u8], KernelError>;
 }
 
 /// A call whose inputs and attributes are what its signature asks for.
@@ -152,6 +158,19 @@ impl<'a> Call<'a> {
         let buffers = self.create(outputs)?;
         let wrong = |_| KernelError::Outputs(format!("{} makes {N}", self.kernel));
         buffers.try_into().map_err(wrong)
+    }
+
+    /// The buffer of the one output, a blob.
+    pub(crate) fn create_blob<'o>(
+        &self,
+        outputs: &'o mut dyn Outputs,
+        bytes: usize,
+    ) -> Result<&'o mut [u8], KernelError> {
+        let buffer = outputs.create_blob(bytes)?;
+        if buffer.len() == bytes {
+            return Ok(buffer);
+        }
+        Err(KernelError::Outputs(format!("{} wants {bytes} bytes", self.kernel)))
     }
 
     /// The error that says what of the inputs cannot be computed with.

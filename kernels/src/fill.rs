@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::context::CHUNK;
-use crate::element::{Float, Number, for_floats, for_numbers};
+use crate::element::{Number, for_numbers, for_reals};
 use crate::philox::{Philox, below, unit};
 use crate::{KernelError, Outputs};
 
@@ -17,7 +17,7 @@ pub(crate) fn fill(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Ker
 
 pub(crate) fn uniform(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     let (low, high) = (call.arguments.float("low"), call.arguments.float("high"));
-    for_floats!(call, call.arguments.dtype("dtype"), T => {
+    for_reals!(call, call.arguments.dtype("dtype"), T => {
         by_pairs::<T>(call, outputs, |random, counter| {
             random.words(counter).map(|word| {
                 let part = unit(word);
@@ -32,7 +32,7 @@ pub(crate) fn uniform(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), 
 
 pub(crate) fn normal(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     let (mean, std) = (call.arguments.float("mean"), call.arguments.float("std"));
-    for_floats!(call, call.arguments.dtype("dtype"), T => {
+    for_reals!(call, call.arguments.dtype("dtype"), T => {
         by_pairs::<T>(call, outputs, |random, counter| {
             random.normals(counter).map(|value| T::from_f64(mean + std * value))
         })
@@ -40,7 +40,7 @@ pub(crate) fn normal(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), K
 }
 
 /// Fills the output with pairs of values, the i-th made of the generator's i-th block.
-fn by_pairs<T: Float>(
+fn by_pairs<T: Number>(
     call: &Call<'_>,
     outputs: &mut dyn Outputs,
     pair: impl Fn(&Philox, u64) -> [T; 2] + Sync,

@@ -1,11 +1,15 @@
 //! Products of matrices, one by one or in batches.
 
+use drawloom_model::DType;
 use gemm::Parallelism;
+use half::{bf16, f16};
 
 use crate::broadcast::Broadcast;
 use crate::call::Call;
+use crate::context::CHUNK;
 use crate::element::{Float, for_floats};
 use crate::matrix::{Before, Matrix, MatrixMut, multiply, parallelism};
+use crate::wide::{BLOCK, Widen};
 use crate::{KernelError, Outputs};
 
 /// How many multiplications go by, at most, between looks at the cancel flag: some 10 ms.
@@ -14,7 +18,42 @@ const CHUNK_PRODUCTS: usize = 1 << 28;
 const ITEM_PRODUCTS: usize = 1 << 18;
 
 pub(crate) fn matmul(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    for_floats!(call, call.dtype(0), T => products::<T>(call, outputs))
+    match call.dtype(0) {
+        DType::F16 => products_of_halves::<f16>(call, outputs),
+        DType::BF16 => products_of_halves::<bf16>(call, outputs),
+        dtype => for_floats!(call, dtype, T => {
+            let (a, b) = (call.input::<T>(0), call.input::<T>(1));
+            products(call, &a, &b, call.create_one::<T>(outputs)?)
+        }),
+    }
+}
+
+/// Multiplies and adds up in f32.
+fn products_of_halves<T: Widen<Wide = f32>>(
+    call: &Call<'_>,
+    outputs: &mut dyn Outputs,
+) -> Result<(), KernelError> {
+    let widened = |index| -> Result<Vec<f32>, KernelError> {
+        let x = call.input::<T>(index);
+        let mut wide = vec![0.0; x.len()];
+        call.context.for_each(wide.chunks_mut(CHUNK).zip(x.chunks(CHUNK)), |(wide, x)| {
+            let mut block = T::block();
+            for (wide, x) in wide.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
+                wide.copy_from_slice(T::read(x, &mut block));
+            }
+        })?;
+        Ok(wide)
+    };
+    let (a, b) = (widened(0)?, widened(1)?);
+    let y = call.create_one::<T>(outputs)?;
+    let mut wide = vec![0.0; y.len()];
+    products(call, &a, &b, &mut wide)?;
+    call.context.for_each(y.chunks_mut(CHUNK).zip(wide.chunks(CHUNK)), |(y, wide)| {
+        let mut block = T::block();
+        for (y, wide) in y.chunks_mut(BLOCK).zip(wide.chunks(BLOCK)) {
+            T::write(y, &mut block, |y| y.copy_from_slice(wide));
+        }
+    })
 }
 
 /// The matrices of an input: the extents of the batch, and those of each matrix in memory.
@@ -50,12 +89,10 @@ impl<'a, T> Batch<'a, T> {
     }
 }
 
-fn products<T: Float>(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    let (a, b) = (call.input::<T>(0), call.input::<T>(1));
+fn products<T: Float>(call: &Call<'_>, a: &[T], b: &[T], y: &mut [T]) -> Result<(), KernelError> {
     let (a_extents, b_extents) = (call.extents(0), call.extents(1));
-    let a = Batch::new(&a, &a_extents, call.arguments.bool("transpose_a"));
-    let b = Batch::new(&b, &b_extents, call.arguments.bool("transpose_b"));
-    let y = call.create_one::<T>(outputs)?;
+    let a = Batch::new(a, &a_extents, call.arguments.bool("transpose_a"));
+    let b = Batch::new(b, &b_extents, call.arguments.bool("transpose_b"));
     if y.is_empty() || a.elements.is_empty() {
         y.fill(T::ZERO);
         return Ok(());
@@ -67,10 +104,10 @@ fn products<T: Float>(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), 
     }
     let first = a.get(0);
     let (size, count) = (first.rows * second.columns, first.rows * first.columns * second.columns);
-    let meeting = Broadcast::new(a.batch, b.batch);
+    let meeting = Broadcast::new([a.batch, b.batch]);
     if y.len() / size < call.context.cores() {
         for (index, y) in y.chunks_exact_mut(size).enumerate() {
-            let (first, second) = meeting.operands(index);
+            let [first, second] = meeting.places(index);
             product(call, a.get(first), b.get(second), y)?;
         }
         return Ok(());
@@ -78,7 +115,7 @@ fn products<T: Float>(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), 
     let at_once = (ITEM_PRODUCTS / count).max(1);
     call.context.for_each(y.chunks_mut(at_once * size).enumerate(), |(part, y)| {
         for (index, y) in (part * at_once..).zip(y.chunks_exact_mut(size)) {
-            let (first, second) = meeting.operands(index);
+            let [first, second] = meeting.places(index);
             let (first, second) = (a.get(first), b.get(second));
             let y = MatrixMut::new(y, first.rows, second.columns);
             multiply(first, second, y, Before::Replaced, Parallelism::None);
@@ -109,6 +146,7 @@ fn product<T: Float>(
 #[cfg(test)]
 mod tests {
     use drawloom_model::Attribute;
+    use half::{bf16, f16};
 
     use crate::element::Number;
     use crate::trial::{assert_near, extents, made, numbers, random, refused};
@@ -132,7 +170,11 @@ mod tests {
             let b = if transpose_b { b[column * k + inner] } else { b[inner * n + column] };
             expected[row * n + column] += a * b;
         }
-        let tolerance = if T::DTYPE.size_bytes() == 4 { 1e-6 } else { 1e-14 };
+        let tolerance = match T::DTYPE.size_bytes() {
+            2 => 8e-3 / (k as f64).max(1.0),
+            4 => 1e-6,
+            _ => 1e-14,
+        };
         assert_near(&y, &expected, tolerance * (k as f64).max(1.0));
     }
 
@@ -155,6 +197,8 @@ mod tests {
             {
                 check::<f32>(shape, transpose_a, transpose_b);
                 check::<f64>(shape, transpose_a, transpose_b);
+                check::<f16>(shape, transpose_a, transpose_b);
+                check::<bf16>(shape, transpose_a, transpose_b);
             }
         }
     }

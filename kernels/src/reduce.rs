@@ -4,62 +4,64 @@ use bytemuck::Pod;
 use drawloom_signature::axes::{normalise_axis, reduced_axes};
 
 use crate::call::Call;
-use crate::context::CHUNK;
-use crate::element::{Number, for_floats, for_numbers};
-use crate::vector::{self, vectorised};
+use crate::element::{Number, for_numbers, for_reals};
+use crate::fold::{Extent, Fold, fold, fold_axis, product};
+use crate::step::{Largest, Moments, Product, Smallest, Spread, Step, Sum};
+use crate::vector::vectorised;
+use crate::wide::{BLOCK, Widen};
 use crate::{KernelError, Outputs};
 
-/// How elements become one. The functions' own types, not pointers to them, let the compiler make
-/// vector instructions of a loop.
-#[derive(Clone, Copy)]
-struct Fold<A, S, C> {
-    start: A,
-    step: S,
-    /// Joins the results of two parts.
-    combine: C,
+pub(crate) fn sum(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
+    for_numbers!(call, call.dtype(0), T => {
+        reduce::<T, Sum<<T as Widen>::Wide>, _>(call, outputs, T::total)
+    })
 }
 
-/// A function that folds elements `T` into an `A`.
-trait Step<A, T>: Fn(A, T) -> A + Copy + Sync {}
-impl<A, T, F: Fn(A, T) -> A + Copy + Sync> Step<A, T> for F {}
-
-pub(crate) fn sum(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    for_numbers!(call, call.dtype(0), T => reduce::<T, _, _>(call, outputs, sum_of(), T::total))
+pub(crate) fn prod(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
+    for_numbers!(call, call.dtype(0), T => {
+        reduce::<T, Product<<T as Widen>::Wide>, _>(call, outputs, T::total)
+    })
 }
 
 pub(crate) fn mean(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     let count = reduced_elements(call)?;
-    for_floats!(call, call.dtype(0), T => {
-        reduce::<T, _, _>(call, outputs, sum_of(), |sum| T::from_f64(sum / count as f64))
+    for_reals!(call, call.dtype(0), T => {
+        let mean = |sum| T::from_f64(sum / count as f64);
+        reduce::<T, Sum<<T as Widen>::Wide>, _>(call, outputs, mean)
     })
 }
 
-fn sum_of<T: Number>() -> Fold<T::Sum, impl Step<T::Sum, T>, impl Step<T::Sum, T::Sum>> {
-    Fold { start: T::EMPTY_SUM, step: |sum, x: T| x.add_to(sum), combine: T::combine }
+pub(crate) fn variance(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
+    let freedom = call.arguments.int("ddof") as f64;
+    for_reals!(call, call.dtype(0), T => {
+        let variance = |moments: Moments| {
+            let divisor = (moments.count - freedom).max(0.0);
+            T::from_f64(moments.squares / divisor)
+        };
+        reduce::<T, Spread<<T as Widen>::Wide>, _>(call, outputs, variance)
+    })
 }
 
 pub(crate) fn max(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     for_numbers!(call, call.dtype(0), T => {
-        extreme::<T>(call, outputs, T::LOWEST, T::larger)
+        extreme::<T, Largest<<T as Widen>::Wide>>(call, outputs)
     })
 }
 
 pub(crate) fn min(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     for_numbers!(call, call.dtype(0), T => {
-        extreme::<T>(call, outputs, T::HIGHEST, T::smaller)
+        extreme::<T, Smallest<<T as Widen>::Wide>>(call, outputs)
     })
 }
 
-fn extreme<T: Number>(
+fn extreme<T: Widen, S: Step<Item = T::Wide, Result = T::Wide>>(
     call: &Call<'_>,
     outputs: &mut dyn Outputs,
-    start: T,
-    step: impl Step<T, T>,
 ) -> Result<(), KernelError> {
     if reduced_elements(call)? == 0 {
         return Err(call.invalid("there are no elements to choose from"));
     }
-    reduce(call, outputs, Fold { start, step, combine: step }, |x| x)
+    reduce::<T, S, T>(call, outputs, T::narrow)
 }
 
 fn dropped(call: &Call<'_>) -> Result<Vec<bool>, KernelError> {
@@ -71,184 +73,106 @@ fn dropped(call: &Call<'_>) -> Result<Vec<bool>, KernelError> {
 fn reduced_elements(call: &Call<'_>) -> Result<usize, KernelError> {
     let dropped = dropped(call)?;
     let extents = call.extents(0).into_iter().zip(dropped);
-    Ok(product(extents.filter_map(|(extent, dropped)| dropped.then_some(extent))))
+    let reduced: Vec<usize> =
+        extents.filter_map(|(extent, dropped)| dropped.then_some(extent)).collect();
+    Ok(product(&reduced))
 }
 
-fn product(extents: impl Iterator<Item = usize>) -> usize {
-    let extents: Vec<usize> = extents.collect();
-    if extents.contains(&0) { 0 } else { extents.into_iter().fold(1, usize::saturating_mul) }
-}
-
-fn reduce<T: Number, A: Pod + Send + Sync, O: Pod>(
+fn reduce<T: Widen, S: Step<Item = T::Wide>, O: Pod>(
     call: &Call<'_>,
     outputs: &mut dyn Outputs,
-    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
-    finish: impl Fn(A) -> O,
+    finish: impl Fn(S::Result) -> O,
 ) -> Result<(), KernelError> {
     let x = call.input::<T>(0);
     let y = call.create_one::<O>(outputs)?;
-    let mut axes: Vec<(usize, bool)> = call.extents(0).into_iter().zip(dropped(call)?).collect();
-    let mut folded = match next_extent(&mut axes) {
-        Some(extent) => fold_axis(call, &x, extent, fold)?,
-        None => x.iter().map(|x| (fold.step)(fold.start, *x)).collect(),
-    };
-    let fold = Fold { start: fold.start, step: fold.combine, combine: fold.combine };
-    while let Some(extent) = next_extent(&mut axes) {
-        folded = fold_axis(call, &folded, extent, fold)?;
-    }
-    for (y, folded) in y.iter_mut().zip(folded) {
-        *y = finish(folded);
+    let results = fold::<T, S>(call, &x, &dropped(call)?)?;
+    for (y, result) in y.iter_mut().zip(results) {
+        *y = finish(result);
     }
     Ok(())
 }
 
-/// A tensor seen as three axes, of which the middle one is reduced.
+/// An extreme and its place.
 #[derive(Clone, Copy)]
-struct Extent {
-    outer: usize,
-    reduced: usize,
-    inner: usize,
+struct Found<T> {
+    value: T,
+    /// `usize::MAX` where no element has been looked at.
+    place: usize,
 }
 
-/// Takes the last axes that are reduced, as many as are neighbours, off `axes`.
-fn next_extent(axes: &mut Vec<(usize, bool)>) -> Option<Extent> {
-    let end = axes.iter().rposition(|(_, reduced)| *reduced)? + 1;
-    let start = axes[..end].iter().rposition(|(_, reduced)| !*reduced).map_or(0, |kept| kept + 1);
-    let of = |axes: &[(usize, bool)]| product(axes.iter().map(|(extent, _)| *extent));
-    let extent = Extent {
-        outer: of(&axes[..start]),
-        reduced: of(&axes[start..end]),
-        inner: of(&axes[end..]),
-    };
-    axes.drain(start..end);
-    Some(extent)
+/// Finds where an extreme is: the first of equals, and the first NaN before all others.
+fn of_places<T: Widen, S: Step<Item = T::Wide, Result = T::Wide>>() -> Fold<T, Found<T::Wide>> {
+    Fold {
+        start: Found { value: S::START, place: usize::MAX },
+        combine: better::<S>,
+        run: |found, x, place| {
+            let mut block = T::block();
+            (place..).step_by(BLOCK).zip(x.chunks(BLOCK)).fold(found, |found, (place, x)| {
+                better::<S>(found, find::<S>(T::read(x, &mut block), place))
+            })
+        },
+        columns: |found, x, place| {
+            for (found, x) in found.iter_mut().zip(x) {
+                *found = better::<S>(*found, Found { value: x.wide(), place });
+            }
+        },
+    }
 }
 
-/// Folds the middle axis. It is cut into blocks by its extent alone, so that sums are the same
-/// however many cores take part.
-fn fold_axis<T: Pod + Sync, A: Pod + Send + Sync>(
-    call: &Call<'_>,
-    x: &[T],
-    Extent { outer, reduced, inner }: Extent,
-    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
-) -> Result<Vec<A>, KernelError> {
-    let kept = outer.saturating_mul(inner);
-    let block = match kept {
-        4096.. => reduced,
-        _ => (CHUNK / inner.max(1)).max(reduced.div_ceil(64)),
-    }
-    .max(1);
-    // Even no elements are a block, whose result is the start.
-    let blocks = reduced.div_ceil(block).max(1);
-    let mut partial = vec![fold.start; kept * blocks];
-    if reduced == 0 {
-        return Ok(partial);
-    }
-    let chunk = (CHUNK / block).max(inner.min(1024)).max(1);
-    if inner == 1 && blocks == 1 {
-        let rows = partial.chunks_mut(chunk).zip(x.chunks(chunk * reduced));
-        call.context.for_each(rows, |(folded, x)| fold_each_row(folded, x, reduced, fold))?;
-        return Ok(partial);
-    }
-    call.context.for_each(partial.chunks_mut(chunk).enumerate(), |(index, partial)| {
-        let mut at = 0;
-        while at < partial.len() {
-            let (row, column) = ((index * chunk + at) / inner, (index * chunk + at) % inner);
-            let len = (inner - column).min(partial.len() - at);
-            let first = row % blocks * block;
-            let places = first..(first + block).min(reduced);
-            let start = row / blocks * reduced * inner + column;
-            fold_rows(&mut partial[at..at + len], &x[start..], places, inner, fold);
-            at += len;
-        }
-    })?;
-    if blocks == 1 {
-        return Ok(partial);
-    }
-    let part = |place: usize, block: usize| {
-        partial[(place / inner * blocks + block) * inner + place % inner]
-    };
-    let whole = |place| (0..blocks).map(|block| part(place, block)).fold(fold.start, fold.combine);
-    Ok((0..kept).map(whole).collect())
+/// The better of two, the first where they are equal.
+fn better<S: Step<Item: Number, Result = <S as Step>::Item>>(
+    a: Found<S::Item>,
+    b: Found<S::Item>,
+) -> Found<S::Item> {
+    let is_better = a.place == usize::MAX
+        || !a.value.is_nan() && (b.value.is_nan() || S::combine(a.value, b.value) != a.value);
+    if is_better && b.place != usize::MAX { b } else { a }
 }
 
-/// Folds each row of `reduced` neighbouring elements.
-fn fold_each_row<T: Copy, A: Copy>(
-    folded: &mut [A],
-    x: &[T],
-    reduced: usize,
-    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
-) {
+/// The extreme of neighbours, of which the first is at `place`.
+fn find<S: Step<Item: Number, Result = <S as Step>::Item>>(
+    x: &[S::Item],
+    place: usize,
+) -> Found<S::Item> {
     vectorised(
         #[inline(always)]
         || {
-            for (folded, row) in folded.iter_mut().zip(x.chunks_exact(reduced)) {
-                *folded = vector::fold(row, fold.start, fold.step, fold.combine);
-            }
+            let value = S::run(S::START, x);
+            let is_it = |x: &S::Item| *x == value || (value.is_nan() && x.is_nan());
+            Found { value, place: place + x.iter().position(is_it).unwrap_or(0) }
         },
-    );
-}
-
-/// Folds neighbouring columns over the rows at `places`, which are `inner` apart.
-fn fold_rows<T: Copy, A: Copy>(
-    folded: &mut [A],
-    x: &[T],
-    places: std::ops::Range<usize>,
-    inner: usize,
-    fold: Fold<A, impl Step<A, T>, impl Step<A, A>>,
-) {
-    vectorised(
-        #[inline(always)]
-        || {
-            if inner == 1 {
-                folded[0] = vector::fold(&x[places], folded[0], fold.step, fold.combine);
-                return;
-            }
-            for place in places {
-                for (folded, x) in folded.iter_mut().zip(&x[place * inner..]) {
-                    *folded = (fold.step)(*folded, *x);
-                }
-            }
-        },
-    );
+    )
 }
 
 pub(crate) fn argmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    let extents = call.extents(0);
-    let axis = normalise_axis(call.arguments.int("axis"), extents.len())
-        .ok_or_else(|| call.invalid("there is no such axis"))?;
-    let reduced = extents[axis];
-    let inner = product(extents[axis + 1..].iter().copied());
-    let y = call.create_one::<i64>(outputs)?;
-    if reduced == 0 && !y.is_empty() {
-        return Err(call.invalid("there are no elements to choose from"));
-    }
     for_numbers!(call, call.dtype(0), T => {
-        let x = call.input::<T>(0);
-        let chunk = (CHUNK / reduced.max(1)).max(1);
-        call.context.for_each(y.chunks_mut(chunk).enumerate(), |(index, y)| {
-            for (place, y) in (index * chunk..).zip(y) {
-                let start = place / inner * reduced * inner + place % inner;
-                *y = match inner {
-                    1 => largest_of_row(&x[start..][..reduced]),
-                    _ => largest(x[start..].iter().copied().step_by(inner).take(reduced)),
-                } as i64;
-            }
-        })
+        places::<T, Largest<<T as Widen>::Wide>>(call, outputs)
     })
 }
 
-/// [`largest`] of neighbours: their largest value first, in vectors, and then where it is.
-fn largest_of_row<T: Number>(row: &[T]) -> usize {
-    let most = vectorised(
-        #[inline(always)]
-        || vector::fold(row, T::LOWEST, T::larger, T::larger),
-    );
-    let place = match most.is_nan() {
-        true => row.iter().position(|value| value.is_nan()),
-        false => row.iter().position(|value| *value == most),
-    };
-    place.unwrap_or(0)
+pub(crate) fn argmin(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
+    for_numbers!(call, call.dtype(0), T => {
+        places::<T, Smallest<<T as Widen>::Wide>>(call, outputs)
+    })
+}
+
+fn places<T: Widen, S: Step<Item = T::Wide, Result = T::Wide>>(
+    call: &Call<'_>,
+    outputs: &mut dyn Outputs,
+) -> Result<(), KernelError> {
+    let extents = call.extents(0);
+    let axis = normalise_axis(call.arguments.int("axis"), extents.len())
+        .ok_or_else(|| call.invalid("there is no such axis"))?;
+    let y = call.create_one::<i64>(outputs)?;
+    if extents[axis] == 0 && !y.is_empty() {
+        return Err(call.invalid("there are no elements to choose from"));
+    }
+    let x = call.input::<T>(0);
+    let found = fold_axis(call, &x, Extent::new(&extents, axis, axis + 1), &of_places::<T, S>())?;
+    for (y, found) in y.iter_mut().zip(found) {
+        *y = found.place as i64;
+    }
+    Ok(())
 }
 
 /// The place of the largest value: the first of equals, and the first NaN before all others.
@@ -270,6 +194,7 @@ mod tests {
     use std::slice::from_ref;
 
     use drawloom_model::{Attribute, Value};
+    use half::{bf16, f16};
 
     use crate::trial::{assert_near, extents, made, numbers, random, refused, tensor};
 
@@ -324,6 +249,13 @@ mod tests {
             let y = |kernel| made(kernel, &[over(axes)], from_ref(&x));
             assert_near(&y("sum"), &each(|group| group.iter().sum()), 1e-6);
             assert_near(&y("mean"), &each(|g| g.iter().sum::<f64>() / g.len() as f64), 1e-6);
+            assert_near(&y("prod"), &each(|group| group.iter().product()), 1e-6);
+            let variance = |group: &[f64]| {
+                let mean = group.iter().sum::<f64>() / group.len() as f64;
+                let squares: f64 = group.iter().map(|x| (x - mean) * (x - mean)).sum();
+                squares / group.len() as f64
+            };
+            assert_near(&y("variance"), &each(variance), 1e-6);
             let max = |group: &[f64]| group.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             assert_near(&y("max"), &each(max), 0.0);
             let min = |group: &[f64]| group.iter().copied().fold(f64::INFINITY, f64::min);
@@ -356,12 +288,50 @@ mod tests {
         let axis = [("axis", Attribute::Int(0))];
         assert_eq!(refused("argmax", &axis, &[none]), format!("argmax: {message}"));
         let nan = tensor(&[3], &[1.0f32, f32::NAN, 2.0]);
-        for kernel in ["max", "min", "sum", "mean"] {
+        for kernel in ["max", "min", "sum", "mean", "prod", "variance"] {
             assert_near(&made(kernel, &[], from_ref(&nan)), &[f64::NAN], 0.0);
         }
         let low = tensor(&[2], &[f64::NEG_INFINITY; 2]);
         assert_near(&made("max", &[], &[low]), &[f64::NEG_INFINITY], 0.0);
         assert_near(&made("argmax", &[], &[nan]), &[1.0], 0.0);
+    }
+
+    #[test]
+    fn halves_are_added_up_in_wider_numbers() {
+        let many = tensor(&[70_000], &[f16::from_f32(0.25); 70_000]);
+        assert_near(&made("sum", &[], from_ref(&many)), &[17_504.0], 0.0);
+        assert_near(&made("mean", &[], from_ref(&many)), &[0.25], 0.0);
+        let x = random::<bf16>(&[300, 70], 1);
+        for axes in [&[0][..], &[1], &[0, 1]] {
+            let groups = groups(&x, axes);
+            let sums: Vec<f64> = groups.iter().map(|group| group.iter().sum()).collect();
+            assert_near(&made("sum", &[over(axes)], from_ref(&x)), &sums, 8e-3);
+            let most = |group: &Vec<f64>| group.iter().copied().fold(f64::MIN, f64::max);
+            let most: Vec<f64> = groups.iter().map(most).collect();
+            assert_near(&made("max", &[over(axes)], from_ref(&x)), &most, 0.0);
+        }
+    }
+
+    #[test]
+    fn the_variance_survives_a_large_mean() {
+        let x: Vec<f64> = (0..100_000).map(|i| 1e9 + f64::from(i % 2)).collect();
+        let x = tensor(&[50_000, 2], &x);
+        assert_near(&made("variance", &[], from_ref(&x)), &[0.25], 1e-9);
+        let columns = made("variance", &[over(&[0])], from_ref(&x));
+        assert_near(&columns, &[0.0, 0.0], 1e-9);
+        let one = tensor(&[1], &[5.0f32]);
+        assert_near(&made("variance", &[], from_ref(&one)), &[0.0], 0.0);
+        let sample = [("ddof", Attribute::Int(1))];
+        assert_near(&made("variance", &sample, from_ref(&one)), &[f64::NAN], 0.0);
+        let four = tensor(&[4], &[1.0f64, 2.0, 3.0, 4.0]);
+        assert_near(&made("variance", &sample, &[four]), &[5.0 / 3.0], 1e-15);
+    }
+
+    #[test]
+    fn whole_numbers_are_multiplied_in_64_bits() {
+        let x = tensor(&[3], &[i32::MAX, 2, -3]);
+        assert_eq!(made("prod", &[], &[x]), tensor(&[], &[-12_884_901_882i64]));
+        assert_eq!(made("prod", &[], &[tensor::<u8>(&[0], &[])]), tensor(&[], &[1i64]));
     }
 
     #[test]
@@ -378,7 +348,15 @@ mod tests {
                 })
                 .collect();
             let given = [("axis", Attribute::Int(axis as i64))];
-            assert_near(&made("argmax", &given, &[x]), &expected, 0.0);
+            assert_near(&made("argmax", &given, from_ref(&x)), &expected, 0.0);
+            let mirrored = made("neg", &[], &[x]);
+            assert_near(&made("argmin", &given, &[mirrored]), &expected, 0.0);
         }
+        let low = tensor(&[3], &[f64::NEG_INFINITY; 3]);
+        assert_near(&made("argmax", &[], from_ref(&low)), &[0.0], 0.0);
+        let nan = tensor(&[2, 2], &[1.0f64, f64::NAN, f64::NAN, f64::INFINITY]);
+        assert_near(&made("argmin", &[], from_ref(&nan)), &[1.0, 0.0], 0.0);
+        let down = [("axis", Attribute::Int(0))];
+        assert_near(&made("argmax", &down, &[nan]), &[1.0, 0.0], 0.0);
     }
 }

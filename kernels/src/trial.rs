@@ -83,7 +83,8 @@ pub(crate) fn numbers(value: &Value) -> Vec<f64> {
         DType::I64 => read::<i64>(&value.data),
         DType::F32 => read::<f32>(&value.data),
         DType::F64 => read::<f64>(&value.data),
-        DType::F16 | DType::BF16 => Vec::new(),
+        DType::F16 => read::<half::f16>(&value.data),
+        DType::BF16 => read::<half::bf16>(&value.data),
     }
 }
 
@@ -177,17 +178,26 @@ impl Buffers {
 
 impl Outputs for Buffers {
     fn create(&mut self, types: &[ObjectType]) -> Result<Vec<&mut [u8]>, KernelError> {
-        assert!(self.types.is_empty(), "outputs are made once");
-        self.types = types.to_vec();
         let size = |object_type: &ObjectType| object_type.size_bytes().expect("a size") as usize;
-        self.memory = types.iter().map(|one| vec![0xA5; size(one) + ALIGNMENT]).collect();
-        Ok(self
-            .memory
+        Ok(self.make(types.iter().map(|one| (one.clone(), size(one))).collect()))
+    }
+
+    fn create_blob(&mut self, bytes: usize) -> Result<&mut [u8], KernelError> {
+        Ok(self.make(vec![(ObjectType::Blob, bytes)]).remove(0))
+    }
+}
+
+impl Buffers {
+    fn make(&mut self, sizes: Vec<(ObjectType, usize)>) -> Vec<&mut [u8]> {
+        assert!(self.types.is_empty(), "outputs are made once");
+        self.memory = sizes.iter().map(|(_, bytes)| vec![0xA5; bytes + ALIGNMENT]).collect();
+        self.types = sizes.into_iter().map(|(object_type, _)| object_type).collect();
+        self.memory
             .iter_mut()
             .map(|memory| {
                 let range = aligned(memory);
                 &mut memory[range]
             })
-            .collect())
+            .collect()
     }
 }

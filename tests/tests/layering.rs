@@ -23,7 +23,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         "drawloom-cluster",
         &["drawloom-scheduler", "drawloom-scheduler-core", "drawloom-executor", "drawloom-client"],
     ),
-    ("drawloom-bench", &["drawloom-client", "drawloom-cluster"]),
+    (
+        "drawloom-bench",
+        &["drawloom-client", "drawloom-cluster", "drawloom-kernels", "drawloom-signature"],
+    ),
     (
         "drawloom-cli",
         &[

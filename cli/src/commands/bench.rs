@@ -1,12 +1,13 @@
 //! `drawloom bench`: what the system itself takes.
 
 use std::env;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use drawloom_bench::{Bench as Name, Mode, Options, Record, run};
+use drawloom_bench::{Bench as Name, KernelOptions, Mode, Options, Record, UNMEASURED, run};
 
 use crate::args::Global;
 use crate::error::BadInput;
@@ -18,8 +19,12 @@ Examples:
   drawloom bench
   drawloom bench sync_latency chain --mode embedded
   drawloom bench --runs 9 --json
+  drawloom bench kernels --kernel softmax --kernel add
 
-Benches: noop_throughput, sync_latency, chain, tree, forkjoin, cold_start, idle_memory.
+Benches: noop_throughput, sync_latency, chain, tree, forkjoin, cold_start, idle_memory;
+matmul_1024, softmax, reduce, conv2d: a kernel against NumPy where that has it and is there, else
+against its share; kernels: every kernel's share of what the memory or the cores allow, by its cost
+hint, measured in the same run.
 Remote means client, scheduler and executor as three processes over gRPC, embedded all in one.
 Every figure is the median of the runs. Targets are those of the project for two cores.";
 
@@ -36,6 +41,12 @@ pub struct Bench {
     /// How often each is run
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
+    /// Of `kernels`, only this one; may be repeated
+    #[arg(long = "kernel", value_name = "NAME", value_parser = parse_kernel)]
+    kernels: Vec<String>,
+    /// A Python with NumPy to compare kernels with; python3 in the path unless given
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
 }
 
 fn parse_bench(text: &str) -> Result<Name, String> {
@@ -43,6 +54,17 @@ fn parse_bench(text: &str) -> Result<Name, String> {
         let names = Name::ALL.map(Name::name).join(", ");
         format!("there is no bench {text:?}; there are: {names}")
     })
+}
+
+fn parse_kernel(text: &str) -> Result<String, String> {
+    if UNMEASURED.contains(&text) {
+        return Err(format!("kernel {text} does nothing that could be measured"));
+    }
+    match (drawloom_signature::find(text), drawloom_signature::suggest(text)) {
+        (Some(_), _) => Ok(text.to_owned()),
+        (None, Some(other)) => Err(format!("there is no kernel {text:?}; did you mean {other:?}?")),
+        (None, None) => Err(format!("there is no kernel {text:?}")),
+    }
 }
 
 fn parse_mode(text: &str) -> Result<Mode, String> {
@@ -67,6 +89,7 @@ impl Bench {
             modes: self.modes,
             runs: self.runs as usize,
             executable: env::current_exe()?,
+            kernels: KernelOptions { kernels: self.kernels, python: self.python },
         };
         if !global.json {
             output::line(&row(["BENCH", "MODE", "MEDIAN", "MIN", "MAX", "P99", "TARGET", ""]))?;
@@ -88,6 +111,7 @@ fn describe(record: &Record) -> String {
     let figure = |value: f64| match record.unit {
         "s" => text::span(Duration::from_secs_f64(value)),
         "MiB" => format!("{value:.1} MiB"),
+        "ratio" => format!("{:.1} %", 100.0 * value),
         _ => text::rate(value),
     };
     let mode = match record.transport {
@@ -99,15 +123,26 @@ fn describe(record: &Record) -> String {
     let p99 = record.p99_target.map(|target| format!("p99 {}", figure(target)));
     let targets: Vec<String> = target.into_iter().chain(p99).collect();
     let targets = targets.join(", ");
+    let remark = match &record.kernel {
+        Some(figures) => format!(
+            "of {}; {}, {:.2} GB/s, {:.2} Gflop/s",
+            figures.against,
+            text::span(Duration::from_secs_f64(figures.seconds)),
+            figures.bytes_per_second / 1e9,
+            figures.flops_per_second / 1e9
+        ),
+        None => String::new(),
+    };
+    let missed = if record.met == Some(false) { "missed" } else { "" };
     row([
-        record.bench,
+        record.kernel.as_ref().and_then(|figures| figures.kernel).unwrap_or(record.bench),
         &mode,
         &figure(record.value),
         &figure(record.min),
         &figure(record.max),
         &record.p99.map(figure).unwrap_or_default(),
         &targets,
-        if record.met == Some(false) { "missed" } else { "" },
+        [missed, &remark].join(" ").trim_start(),
     ])
 }
 

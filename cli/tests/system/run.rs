@@ -54,7 +54,7 @@ fn a_network_is_trained_on_real_data() {
 #[test]
 fn a_network_of_convolutions_is_trained_too() {
     let file = example("cnn/cnn.star");
-    let said = say(&["--json", "run", &file, "-p", "epochs=2", "-p", "width=4"]);
+    let said = say(&["--json", "run", &file, "-p", "epochs=2", "-p", "width=8", "-p", "rate=0.02"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     let accuracy = said.last()["outputs"]["accuracy"].as_f64().expect("a number");
     assert!(accuracy > 0.5, "{accuracy}");
@@ -81,6 +81,22 @@ fn benches_report_in_json() {
     );
     assert!(records.iter().all(|r| r["value"].as_f64().is_some_and(|value| value > 0.0)));
     assert!(records.iter().all(|r| r["runs"] == 1 && r["min"] == r["max"]));
+}
+
+#[test]
+fn kernels_are_held_against_what_bounds_them() {
+    let bench = ["--json", "bench", "kernels", "--runs", "1", "--kernel"];
+    let said = say(&[&bench[..], &["permutation"]].concat());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let record = said.last();
+    assert_eq!((&record["bench"], &record["kernel"]), (&"kernels".into(), &"permutation".into()));
+    assert_eq!((&record["mode"], &record["unit"]), (&"embedded".into(), &"ratio".into()));
+    for figure in ["value", "seconds", "bytes_per_second", "flops_per_second"] {
+        assert!(record[figure].as_f64().is_some_and(|value| value > 0.0), "{figure}: {record}");
+    }
+    let said = say(&[&bench[..], &["sofmax"]].concat());
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains(r#"did you mean "softmax"?"#), "{}", said.err);
 }
 
 #[test]

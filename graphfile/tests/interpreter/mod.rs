@@ -30,6 +30,10 @@ impl Outputs for Heap {
             .map(|(_, words, bytes)| &mut bytemuck::cast_slice_mut(words)[..*bytes])
             .collect())
     }
+
+    fn create_blob(&mut self, bytes: usize) -> Result<&mut [u8], KernelError> {
+        Err(KernelError::OutOfMemory { bytes: bytes as u64 })
+    }
 }
 
 /// The outputs of every task. Programs name what is made before what takes it, so the order of

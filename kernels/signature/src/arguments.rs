@@ -80,10 +80,15 @@ impl<'a> Arguments<'a> {
 
     /// A text that was given or has a default.
     pub fn text(&self, name: &str) -> &'a str {
+        self.optional_text(name).unwrap_or_else(|| self.undeclared(name))
+    }
+
+    /// A text, where there is one.
+    pub fn optional_text(&self, name: &str) -> Option<&'a str> {
         match (self.given.get(name), self.default(name)) {
-            (Some(Attribute::Text(value)), _) => value,
-            (None, Some(Constant::Text(value))) => value,
-            _ => self.undeclared(name),
+            (Some(Attribute::Text(value)), _) => Some(value),
+            (None, Some(Constant::Text(value))) => Some(value),
+            _ => None,
         }
     }
 

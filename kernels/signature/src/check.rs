@@ -320,7 +320,9 @@ mod tests {
             .expect("a good graph");
         assert_eq!(types.output(8, 0), Some(&ValueType::tensor(DType::F32, [2, 5])));
         let error = check_graph(&graph, &|_, _| ValueType::Blob, &row).expect_err("no tensor");
-        assert!(error.to_string().starts_with(r#"task "y": add, input b: must be a tensor of"#));
+        assert!(
+            error.to_string().starts_with(r#"task "y": add, input b: must be a tensor, is blob"#)
+        );
     }
 
     #[test]

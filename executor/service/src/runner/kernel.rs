@@ -123,20 +123,31 @@ impl Outputs for StoreOutputs<'_> {
     fn create(&mut self, types: &[ObjectType]) -> Result<Vec<&mut [u8]>, KernelError> {
         for object_type in types {
             let bytes = object_type.size_bytes().unwrap_or(u64::MAX);
-            let full = KernelError::OutOfMemory { bytes };
-            let len = usize::try_from(bytes).map_err(|_| full.clone())?;
-            let buffer = if len <= INLINE_LIMIT_BYTES {
-                Buffer::on_heap(len)
-            } else {
-                Buffer::Arena(self.store.arena().allocate(len).map_err(|_| full)?)
-            };
+            let buffer = self.buffer(bytes)?;
             self.made.push((object_type.clone(), buffer));
         }
         Ok(self.made.iter_mut().map(|(_, buffer)| buffer.bytes_mut()).collect())
     }
+
+    fn create_blob(&mut self, bytes: usize) -> Result<&mut [u8], KernelError> {
+        let buffer = self.buffer(bytes as u64)?;
+        self.made.push((ObjectType::Blob, buffer));
+        let made = self.made.last_mut().map(|(_, buffer)| buffer.bytes_mut());
+        made.ok_or_else(|| KernelError::Outputs("there is no buffer".to_owned()))
+    }
 }
 
 impl StoreOutputs<'_> {
+    /// Memory for one output.
+    fn buffer(&self, bytes: u64) -> Result<Buffer, KernelError> {
+        let full = KernelError::OutOfMemory { bytes };
+        let len = usize::try_from(bytes).map_err(|_| full.clone())?;
+        if len <= INLINE_LIMIT_BYTES {
+            return Ok(Buffer::on_heap(len));
+        }
+        Ok(Buffer::Arena(self.store.arena().allocate(len).map_err(|_| full)?))
+    }
+
     fn finish(self) -> Vec<Value> {
         let values = self.made.into_iter();
         values.map(|(object_type, buffer)| Value { object_type, data: buffer.freeze() }).collect()

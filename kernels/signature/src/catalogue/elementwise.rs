@@ -1,7 +1,7 @@
 //! Arithmetic on each element by itself.
 
-use super::{FLOATS, NUMBERS, SIGNED, one, output};
-use crate::attribute::{AttributeKind, Constant, defaulted};
+use super::{NUMBERS, REALS, SIGNED, one, output};
+use crate::attribute::{AttributeKind, Constant, defaulted, optional};
 use crate::rule::{Call, Extents, Sizes, tensor};
 use crate::{InputSpec, OutputSpec, Signature, SignatureError, ValueType};
 
@@ -10,7 +10,8 @@ const OPERANDS: &[InputSpec] = &[
     one("b", NUMBERS, "the right operand; shapes broadcast as NumPy's do"),
 ];
 const BINARY_OUTPUT: &[OutputSpec] = &[output("y", "of the operands' element type")];
-const OF_FLOATS: &[InputSpec] = &[one("x", FLOATS, "the elements")];
+const OF_NUMBERS: &[InputSpec] = &[one("x", NUMBERS, "the elements")];
+const OF_REALS: &[InputSpec] = &[one("x", REALS, "the elements")];
 const OF_SIGNED: &[InputSpec] = &[one("x", SIGNED, "the elements")];
 const UNARY_OUTPUT: &[OutputSpec] = &[output("y", "of x's shape and element type")];
 
@@ -21,30 +22,59 @@ pub(super) const SIGNATURES: &[Signature] = &[
     binary("div", "Divides a by b. Integers truncate, and division by 0 fails the task."),
     binary("maximum", "Takes the larger of a and b; NaN where either is NaN."),
     binary("minimum", "Takes the smaller of a and b; NaN where either is NaN."),
-    unary("neg", OF_SIGNED, "Negates x. Integers wrap around.", |sizes| sizes.output(0)),
-    unary("abs", OF_SIGNED, "The magnitude of x. Integers wrap around.", |sizes| sizes.output(0)),
-    unary("relu", OF_SIGNED, "x where it is above 0, else 0; NaN stays.", |sizes| sizes.output(0)),
-    unary("sqrt", OF_FLOATS, "The square root of x.", |sizes| sizes.output(0).saturating_mul(4)),
-    unary("exp", OF_FLOATS, "e to the power of x.", transcendental),
-    unary("log", OF_FLOATS, "The natural logarithm of x.", transcendental),
-    unary("tanh", OF_FLOATS, "The hyperbolic tangent of x.", transcendental),
+    Signature {
+        flops: transcendental,
+        ..binary(
+            "pow",
+            "a to the power of b. Integers wrap around, and their negative powers fail the task.",
+        )
+    },
+    Signature {
+        inputs: &[one("x", REALS, "what is scaled"), one("y", REALS, "what it is added to")],
+        attributes: &[defaulted(
+            "alpha",
+            AttributeKind::FLOAT,
+            Constant::Float(1.0),
+            "what x is multiplied by",
+        )],
+        flops: |sizes| sizes.output(0).saturating_mul(2),
+        ..binary("axpy", "alpha * x + y; shapes broadcast as NumPy's do.")
+    },
+    unary("neg", OF_SIGNED, "Negates x. Integers wrap around.", once),
+    unary("abs", OF_SIGNED, "The magnitude of x. Integers wrap around.", once),
+    unary("sign", OF_SIGNED, "1, 0 or -1 as x is above, equal to or below 0; NaN stays.", once),
+    unary("square", OF_NUMBERS, "x times x. Integers wrap around.", once),
+    unary("sqrt", OF_REALS, "The square root of x.", root),
+    unary("rsqrt", OF_REALS, "1 divided by the square root of x.", root),
+    unary("reciprocal", OF_REALS, "1 divided by x.", root),
+    unary("exp", OF_REALS, "e to the power of x.", transcendental),
+    unary("log", OF_REALS, "The natural logarithm of x.", transcendental),
+    unary("sin", OF_REALS, "The sine of x, in radians.", transcendental),
+    unary("cos", OF_REALS, "The cosine of x, in radians.", transcendental),
+    unary("floor", OF_REALS, "The largest whole number that is not above x.", once),
+    unary("ceil", OF_REALS, "The smallest whole number that is not below x.", once),
+    unary("round", OF_REALS, "The whole number nearest to x; the even one of two.", once),
     Signature {
         attributes: &[
             defaulted("factor", AttributeKind::FLOAT, Constant::Float(1.0), "multiplied by"),
             defaulted("offset", AttributeKind::FLOAT, Constant::Float(0.0), "added then"),
         ],
-        ..unary("scale", OF_FLOATS, "x * factor + offset.", |sizes| {
+        ..unary("scale", OF_REALS, "x * factor + offset.", |sizes| {
             sizes.output(0).saturating_mul(2)
         })
     },
     Signature {
-        name: "relu_grad",
-        summary: "The gradient of `relu`: dy where x is above 0, else 0.",
-        inputs: &[one("x", FLOATS, "what relu took"), one("dy", FLOATS, "the gradient of relu(x)")],
-        outputs: &[output("dx", "the gradient of x")],
-        attributes: &[],
-        rule: |call| Ok(vec![call.same_type(&[0, 1])?]),
-        flops: |sizes| sizes.output(0),
+        attributes: &[
+            optional("min", AttributeKind::FLOAT, "the least value; no bound where absent"),
+            optional("max", AttributeKind::FLOAT, "the largest value; no bound where absent"),
+        ],
+        rule: clip,
+        ..unary(
+            "clip",
+            OF_NUMBERS,
+            "x, but not below `min` nor above `max`, both rounded to x's type; NaN stays.",
+            |sizes| sizes.output(0).saturating_mul(2),
+        )
     },
     Signature {
         name: "bias_add",
@@ -64,22 +94,12 @@ const fn binary(name: &'static str, summary: &'static str) -> Signature {
         inputs: OPERANDS,
         outputs: BINARY_OUTPUT,
         attributes: &[],
-        rule: |call| {
-            let dtype = call.same_dtype(&[0, 1])?;
-            let extents = match call.extents(0).zip(call.extents(1)) {
-                None => None,
-                Some((a, b)) => Some(
-                    broadcast(a, b)
-                        .ok_or_else(|| call.mismatch("shapes do not broadcast", &[0, 1]))?,
-                ),
-            };
-            Ok(vec![tensor(dtype, extents)])
-        },
+        rule: |call| Ok(vec![tensor(call.same_dtype(&[0, 1])?, broadcast_inputs(call, &[0, 1])?)]),
         flops: |sizes| sizes.output(0),
     }
 }
 
-const fn unary(
+pub(super) const fn unary(
     name: &'static str,
     inputs: &'static [InputSpec],
     summary: &'static str,
@@ -96,8 +116,30 @@ const fn unary(
     }
 }
 
-fn transcendental(sizes: &Sizes<'_>) -> u64 {
+fn once(sizes: &Sizes<'_>) -> u64 {
+    sizes.output(0)
+}
+
+fn root(sizes: &Sizes<'_>) -> u64 {
+    sizes.output(0).saturating_mul(4)
+}
+
+pub(super) fn transcendental(sizes: &Sizes<'_>) -> u64 {
     sizes.output(0).saturating_mul(20)
+}
+
+/// The shape that these inputs broadcast to, where the number of its extents is known.
+pub(super) fn broadcast_inputs(
+    call: &Call<'_>,
+    indexes: &[usize],
+) -> Result<Option<Extents>, SignatureError> {
+    let mut extents: Extents = Vec::new();
+    for &index in indexes {
+        let Some(own) = call.extents(index) else { return Ok(None) };
+        extents = broadcast(&extents, own)
+            .ok_or_else(|| call.mismatch("shapes do not broadcast", indexes))?;
+    }
+    Ok(Some(extents))
 }
 
 /// The shape that both broadcast to, or `None` when they do not.
@@ -115,6 +157,16 @@ pub(super) fn broadcast(a: &[Option<u64>], b: &[Option<u64>]) -> Option<Extents>
         (known, None) | (None, known) => Some(known),
     });
     both.collect()
+}
+
+fn clip(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
+    let (min, max) = (call.arguments.optional_float("min"), call.arguments.optional_float("max"));
+    if let (Some(min), Some(max)) = (min, max)
+        && max < min
+    {
+        return Err(call.arguments.refuse("max", format!("{max} is below min, {min}")));
+    }
+    Ok(vec![call.same_type(&[0])?])
 }
 
 fn bias_add(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {

@@ -42,7 +42,7 @@ pub(super) const SIGNATURES: &[Signature] = &[Signature {
 }];
 
 /// Whether elements of this type can have this value, but for rounding of fractions.
-fn represents(dtype: DType, value: f64) -> bool {
+pub(super) fn represents(dtype: DType, value: f64) -> bool {
     let whole = |min: f64, max: f64| value.fract() == 0.0 && (min..=max).contains(&value);
     match dtype {
         DType::U8 => whole(0.0, 255.0),

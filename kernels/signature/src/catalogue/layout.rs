@@ -1,5 +1,6 @@
 //! Kernels that move elements and leave them as they are.
 
+use super::fill::represents;
 use super::{ANY, many, one, output};
 use crate::attribute::{AttributeKind, Constant, defaulted, optional, required};
 use crate::axes::slice_bounds;
@@ -60,7 +61,40 @@ pub(super) const SIGNATURES: &[Signature] = &[
         rule: transpose,
         flops: |_| 0,
     },
+    Signature {
+        name: "pad",
+        summary: "Puts elements of one value before and after a tensor along its axes.",
+        inputs: &[one("x", ANY, "the tensor")],
+        outputs: &[output("y", "the tensor in its frame")],
+        attributes: &[
+            required("before", AttributeKind::Ints { min: 0 }, "how many before, for each axis"),
+            required("after", AttributeKind::Ints { min: 0 }, "how many after, for each axis"),
+            defaulted("value", AttributeKind::FLOAT, Constant::Float(0.0), "their value"),
+        ],
+        rule: pad,
+        flops: |_| 0,
+    },
 ];
+
+fn pad(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
+    let (dtype, value) = (call.dtype(0), call.arguments.float("value"));
+    if let Some(dtype) = dtype.filter(|dtype| !represents(*dtype, value)) {
+        return Err(call.arguments.refuse("value", format!("{value} is no {dtype}")));
+    }
+    let Some(extents) = call.extents(0) else { return Ok(vec![tensor(dtype, None)]) };
+    let mut extents = extents.to_vec();
+    for name in ["before", "after"] {
+        let lengths = call.arguments.ints(name);
+        if lengths.len() != extents.len() {
+            let message = format!("has {} length(s), x is {}", lengths.len(), call.inputs[0]);
+            return Err(call.arguments.refuse(name, message));
+        }
+        for (extent, length) in extents.iter_mut().zip(lengths) {
+            *extent = extent.map(|extent| extent.saturating_add(length.unsigned_abs()));
+        }
+    }
+    Ok(vec![tensor(dtype, Some(extents))])
+}
 
 fn slice(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
     let (start, stop) = (call.arguments.int("start"), call.arguments.optional_int("stop"));

@@ -3,7 +3,7 @@
 use drawloom_model::ObjectType;
 
 use super::elementwise::broadcast;
-use super::{FLOATS, one, output};
+use super::{REALS, one, output};
 use crate::attribute::{AttributeKind, Constant, defaulted};
 use crate::rule::{Call, Extents, Sizes, tensor};
 use crate::{Signature, SignatureError, ValueType};
@@ -11,10 +11,10 @@ use crate::{Signature, SignatureError, ValueType};
 pub(super) const SIGNATURES: &[Signature] = &[Signature {
     name: "matmul",
     summary: "Multiplies two matrices, or batches of them, whose leading axes broadcast as NumPy's \
-              do.",
+              do; halves in f32.",
     inputs: &[
-        one("a", FLOATS, "[..., m, k], or [..., k, m] with transpose_a"),
-        one("b", FLOATS, "[..., k, n], or [..., n, k] with transpose_b"),
+        one("a", REALS, "[..., m, k], or [..., k, m] with transpose_a"),
+        one("b", REALS, "[..., k, n], or [..., n, k] with transpose_b"),
     ],
     outputs: &[output("y", "[..., m, n]")],
     attributes: &[
@@ -40,12 +40,15 @@ fn matmul(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
     Ok(vec![tensor(dtype, Some(batch))])
 }
 
-/// The leading extents of an input, and those of each of its matrices, turned round where told.
+/// The leading extents of an input, and those of each of its matrices.
+type Matrices = (Extents, [Option<u64>; 2]);
+
+/// The matrices of an input, turned round where told.
 fn matrices(
     call: &Call<'_>,
     index: usize,
     transpose: &str,
-) -> Result<Option<(Extents, [Option<u64>; 2])>, SignatureError> {
+) -> Result<Option<Matrices>, SignatureError> {
     let Some(extents) = call.extents(index) else { return Ok(None) };
     let [batch @ .., rows, columns] = extents else {
         return Err(call.bad_input(index, "a tensor with 2 extents or more"));

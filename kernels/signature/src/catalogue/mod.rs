@@ -1,5 +1,7 @@
 //! Every kernel there is, a file per family.
 
+mod activation;
+mod compare;
 mod control;
 mod convert;
 mod convolution;
@@ -12,9 +14,12 @@ mod image;
 mod layout;
 mod matmul;
 mod normalisation;
+mod npy;
 mod pooling;
 mod random;
 mod reduce;
+mod scan;
+mod sort;
 mod table;
 mod training;
 
@@ -26,7 +31,9 @@ use crate::suggest::nearest;
 use crate::{Arity, InputKind, InputSpec, OutputSpec, Signature};
 
 /// Each family's kernels.
-const FAMILIES: [&[Signature]; 17] = [
+const FAMILIES: [&[Signature]; 22] = [
+    activation::SIGNATURES,
+    compare::SIGNATURES,
     control::SIGNATURES,
     convert::SIGNATURES,
     convolution::SIGNATURES,
@@ -39,9 +46,12 @@ const FAMILIES: [&[Signature]; 17] = [
     layout::SIGNATURES,
     matmul::SIGNATURES,
     normalisation::SIGNATURES,
+    npy::SIGNATURES,
     pooling::SIGNATURES,
     random::SIGNATURES,
     reduce::SIGNATURES,
+    scan::SIGNATURES,
+    sort::SIGNATURES,
     table::SIGNATURES,
     training::SIGNATURES,
 ];
@@ -68,22 +78,24 @@ pub fn suggest(name: &str) -> Option<&'static str> {
     nearest(name, catalogue().iter().map(|signature| signature.name))
 }
 
-/// Element types that are computed with in floating point.
+/// Element types of floating point that are computed with as they are.
 const FLOATS: &[DType] = &[DType::F32, DType::F64];
+/// Element types of floating point; halves are computed with in f32.
+const REALS: &[DType] = &[DType::F16, DType::BF16, DType::F32, DType::F64];
 /// Element types that have negative values.
-const SIGNED: &[DType] = &[DType::I32, DType::I64, DType::F32, DType::F64];
+const SIGNED: &[DType] = &[DType::I32, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64];
 /// Element types that are computed with.
-const NUMBERS: &[DType] = &[DType::U8, DType::I32, DType::I64, DType::F32, DType::F64];
+const NUMBERS: &[DType] = &DType::ALL;
 /// Element types of class labels.
 const LABELS: &[DType] = &[DType::U8, DType::I32, DType::I64];
 /// Element types of indices.
 const INDICES: &[DType] = &[DType::I32, DType::I64];
 /// Every element type.
 const ANY: &[DType] = &DType::ALL;
-/// The names of [`FLOATS`].
-const FLOAT_NAMES: &[&str] = &["f32", "f64"];
+/// The names of [`REALS`].
+const REAL_NAMES: &[&str] = &["f16", "bf16", "f32", "f64"];
 /// The names of [`NUMBERS`].
-const NUMBER_NAMES: &[&str] = &["u8", "i32", "i64", "f32", "f64"];
+const NUMBER_NAMES: &[&str] = &["u8", "i32", "i64", "f16", "bf16", "f32", "f64"];
 
 /// One tensor.
 const fn one(name: &'static str, dtypes: &'static [DType], doc: &'static str) -> InputSpec {
@@ -225,7 +237,7 @@ mod tests {
             "fill",
             &[],
             &[shape, dtype],
-            r#"fill, attribute dtype: must be one of u8, i32, i64, f32, f64, is "f31""#,
+            r#"fill, attribute dtype: must be one of u8, i32, i64, f16, bf16, f32, f64, is "f31""#,
         );
         let small = ("shape", Attribute::Ints(vec![1]));
         let given =
@@ -267,7 +279,7 @@ mod tests {
     fn signatures_are_shown_in_a_line() {
         assert_eq!(
             find("argmax").expect("a kernel").to_string(),
-            "argmax(x: tensor of u8 or i32 or i64 or f32 or f64) -> (indices) \
+            "argmax(x: tensor) -> (indices) \
              {axis: int = -1, keep_dims: bool = false}"
         );
     }

@@ -3,16 +3,12 @@
 use drawloom_model::DType;
 
 use super::fill::{SHAPE, declared};
-use super::{FLOAT_NAMES, output};
+use super::{REAL_NAMES, output};
 use crate::attribute::{AttributeKind, AttributeSpec, Constant, defaulted, required};
 use crate::{Signature, ValueType};
 
-const DTYPE: AttributeSpec = defaulted(
-    "dtype",
-    AttributeKind::OneOf(FLOAT_NAMES),
-    Constant::Text("f32"),
-    "the element type",
-);
+const DTYPE: AttributeSpec =
+    defaulted("dtype", AttributeKind::OneOf(REAL_NAMES), Constant::Text("f32"), "the element type");
 
 /// The key of the counter-based generator.
 pub(super) const SEED: AttributeSpec =

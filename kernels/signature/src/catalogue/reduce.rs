@@ -2,7 +2,7 @@
 
 use drawloom_model::DType;
 
-use super::{FLOATS, NUMBERS, many, one, output};
+use super::{NUMBERS, REALS, many, one, output};
 use crate::attribute::{AttributeKind, AttributeSpec, Constant, defaulted, optional};
 use crate::axes::reduced_axes;
 use crate::rule::{Call, Extents, tensor};
@@ -24,31 +24,51 @@ const AXES: &[AttributeSpec] = &[
 ];
 const REDUCED: &[OutputSpec] = &[output("y", "in the shape of x without the axes")];
 const OF_NUMBERS: &[InputSpec] = &[one("x", NUMBERS, "the elements")];
+const OF_REALS: &[InputSpec] = &[one("x", REALS, "the elements")];
+const PLACES: &[OutputSpec] = &[output("indices", "i64, in the shape of x without the axis")];
+const ALONG: &[AttributeSpec] = &[
+    defaulted("axis", AttributeKind::INT, Constant::Int(-1), "negative: from the last"),
+    KEEP_DIMS,
+];
 
 pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
         rule: |call| Ok(vec![tensor(call.dtype(0).map(sum_dtype), reduced(call)?)]),
         ..over_axes("sum", OF_NUMBERS, "Adds up elements; integers as i64, which wraps around.")
     },
-    over_axes(
-        "mean",
-        &[one("x", FLOATS, "the elements")],
-        "The mean of elements; NaN where there are none.",
-    ),
+    Signature {
+        rule: |call| Ok(vec![tensor(call.dtype(0).map(sum_dtype), reduced(call)?)]),
+        ..over_axes("prod", OF_NUMBERS, "Multiplies elements; integers as i64, which wraps around.")
+    },
+    over_axes("mean", OF_REALS, "The mean of elements; NaN where there are none."),
     over_axes("max", OF_NUMBERS, "The largest of elements, of which there must be one; NaN wins."),
     over_axes("min", OF_NUMBERS, "The smallest of elements, of which there must be one; NaN wins."),
     Signature {
-        name: "argmax",
-        summary: "Where the largest element is along an axis: the first of equals; NaN wins.",
-        inputs: OF_NUMBERS,
-        outputs: &[output("indices", "i64, in the shape of x without the axis")],
         attributes: &[
-            defaulted("axis", AttributeKind::INT, Constant::Int(-1), "negative: from the last"),
+            AXES[0],
             KEEP_DIMS,
+            defaulted(
+                "ddof",
+                AttributeKind::COUNT,
+                Constant::Int(0),
+                "what the divisor, the number of elements, is lessened by; 1 for a sample's",
+            ),
         ],
-        rule: argmax,
-        flops: |sizes| sizes.input(0),
+        flops: |sizes| sizes.input(0).saturating_mul(4),
+        ..over_axes(
+            "variance",
+            OF_REALS,
+            "The mean squared distance of elements from their mean; NaN where there are none.",
+        )
     },
+    along_axis(
+        "argmax",
+        "Where the largest element is along an axis: the first of equals; NaN wins.",
+    ),
+    along_axis(
+        "argmin",
+        "Where the smallest element is along an axis: the first of equals; NaN wins.",
+    ),
     Signature {
         name: "sum_n",
         summary: "Adds up tensors of one shape, in their order. Integers wrap around.",
@@ -82,8 +102,20 @@ const fn over_axes(
     }
 }
 
+const fn along_axis(name: &'static str, summary: &'static str) -> Signature {
+    Signature {
+        name,
+        summary,
+        inputs: OF_NUMBERS,
+        outputs: PLACES,
+        attributes: ALONG,
+        rule: places,
+        flops: |sizes| sizes.input(0),
+    }
+}
+
 /// The element type in which elements of type `dtype` are added up.
-fn sum_dtype(dtype: DType) -> DType {
+pub(super) fn sum_dtype(dtype: DType) -> DType {
     match dtype {
         DType::U8 | DType::I32 | DType::I64 => DType::I64,
         DType::F16 | DType::BF16 | DType::F32 | DType::F64 => dtype,
@@ -112,7 +144,7 @@ fn without(extents: &[Option<u64>], drop: &[bool], keep_dims: bool) -> Extents {
     kept.collect()
 }
 
-fn argmax(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
+fn places(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
     let Some(extents) = call.extents(0) else { return Ok(vec![tensor(Some(DType::I64), None)]) };
     let axis = call.axis("axis", call.arguments.int("axis"), 0, extents.len())?;
     let mut drop = vec![false; extents.len()];
