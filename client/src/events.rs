@@ -95,7 +95,7 @@ impl JobEvents {
     }
 
     /// The same events from the first on.
-    pub(crate) fn from_first(self) -> Self {
+    pub(crate) fn rewound(self) -> Self {
         if self.next_seq == self.pending.len() as u64 && !self.ended {
             return self; // None was told yet.
         }

@@ -144,7 +144,7 @@ impl JobHandle {
     /// Follows the job from many places at once; from its first event on, whatever was read here.
     /// Must be called within a runtime of tokio, which then reads the job's events.
     pub fn share(self) -> Job {
-        Job::follow(self.client, self.job, self.events.from_first())
+        Job::follow(self.client, self.job, self.events.rewound())
     }
 
     /// The job's further events as a stream.

@@ -69,9 +69,12 @@ impl Top {
 
     async fn write_lines(&self, client: &Client, first: Sample) -> Result<()> {
         output::json(&first.to_json(None))?;
+        if self.once {
+            return Ok(());
+        }
         let mut earlier = first;
         let mut interrupts = Interrupts::listen()?;
-        while !self.once {
+        loop {
             tokio::select! {
                 () = tokio::time::sleep(self.interval) => {}
                 () = interrupts.next() => return Ok(()),
@@ -80,7 +83,6 @@ impl Top {
             output::json(&later.to_json(Some(&earlier)))?;
             earlier = later;
         }
-        Ok(())
     }
 
     async fn show(&self, client: &Client, first: Sample) -> Result<()> {

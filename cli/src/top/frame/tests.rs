@@ -24,7 +24,12 @@ fn view(id: u32, tasks_ended: u64) -> ExecutorView {
     if let Some(device) = free.devices.first_mut() {
         (device.milli, device.vram_bytes) = (250, 20 * GIB);
     }
-    let gpu = DeviceInfo { name: "H100".into(), kind: DeviceKind::Cuda, numa_node: None };
+    let gpu = DeviceInfo {
+        name: "H100".into(),
+        kind: DeviceKind::Cuda,
+        numa_node: None,
+        links: Vec::new(),
+    };
     let info = ExecutorInfo {
         name: format!("x{id}"),
         devices: if id == 1 { vec![gpu] } else { Vec::new() },
