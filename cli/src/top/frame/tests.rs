@@ -15,7 +15,7 @@ fn view(id: u32, tasks_ended: u64) -> ExecutorView {
     let capacity = Capacity {
         cpu_milli: 2000,
         memory_bytes: 8 * GIB,
-        devices: if id == 1 { vec![device.clone()] } else { Vec::new() },
+        devices: if id == 1 { vec![device] } else { Vec::new() },
         ..Capacity::default()
     };
     let mut free = capacity.clone();
