@@ -75,7 +75,8 @@ pub struct Record {
     pub transport: Option<Transport>,
     /// The median of the runs.
     pub value: f64,
-    /// `s`, `tasks/s`, `MiB` or `ratio`.
+    /// `s`, `MiB`, a number a second such as `tasks/s`, or `ratio`: the speed in parts of what the
+    /// machine does in the same run without the system.
     pub unit: &'static str,
     /// How many runs there were.
     pub runs: usize,
@@ -121,7 +122,12 @@ pub struct KernelFigures {
 impl Record {
     /// Whether larger is better.
     pub fn is_rate(&self) -> bool {
-        self.unit.ends_with("/s") || self.unit == "ratio"
+        self.unit.ends_with("/s") || self.is_ratio()
+    }
+
+    /// Whether it compares with a floor.
+    pub fn is_ratio(&self) -> bool {
+        self.unit == "ratio"
     }
 
     /// Adds the targets, and whether they are met.

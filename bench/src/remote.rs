@@ -1,4 +1,4 @@
-//! A scheduler and an executor as processes of their own.
+//! A scheduler and executors as processes of their own.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,15 +11,16 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::data::PLACE;
 use crate::record::Transport;
 
 /// How long the processes may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Two processes, killed when this is dropped.
+/// Processes, killed when this is dropped.
 pub(crate) struct Remote {
     scheduler: Child,
-    executor: Child,
+    executors: Vec<Child>,
     endpoint: String,
     /// Holds the Unix socket.
     _directory: TempDir,
@@ -32,9 +33,18 @@ struct Announcement {
 }
 
 impl Remote {
-    /// Starts both and waits until the executor has joined. It and the clients reach the scheduler
-    /// by the transport.
+    /// Starts a scheduler and an executor and waits until it has joined. It and the clients reach
+    /// the scheduler by the transport.
     pub(crate) async fn start(executable: &Path, transport: Transport) -> Result<Self> {
+        Remote::start_many(executable, transport, 1).await
+    }
+
+    /// The same with several executors, which have numbers as their places.
+    pub(crate) async fn start_many(
+        executable: &Path,
+        transport: Transport,
+        executors: usize,
+    ) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let socket = directory.path().join("drawloom.sock");
         let mut scheduler = command(executable)
@@ -50,12 +60,16 @@ impl Remote {
             Transport::Tcp => tcp,
             Transport::Unix => unix,
         };
-        let executor = command(executable)
-            .args(["executor", "--scheduler", &endpoint])
-            .stdout(Stdio::null())
-            .spawn()
-            .context("the executor cannot be started")?;
-        let remote = Remote { scheduler, executor, endpoint, _directory: directory };
+        let executor = |number| {
+            command(executable)
+                .args(["executor", "--scheduler", &endpoint])
+                .args(["--label", &format!("{PLACE}={number}")])
+                .stdout(Stdio::null())
+                .spawn()
+                .context("an executor cannot be started")
+        };
+        let executors = (0..executors).map(executor).collect::<Result<_>>()?;
+        let remote = Remote { scheduler, executors, endpoint, _directory: directory };
         tokio::time::timeout(PATIENCE, remote.joined())
             .await
             .context("no executor has joined")??;
@@ -68,13 +82,13 @@ impl Remote {
     }
 
     /// The processes' ids.
-    pub(crate) fn pids(&self) -> [Option<u32>; 2] {
-        [self.scheduler.id(), self.executor.id()]
+    pub(crate) fn pids(&self) -> Vec<Option<u32>> {
+        [&self.scheduler].into_iter().chain(&self.executors).map(Child::id).collect()
     }
 
     async fn joined(&self) -> Result<()> {
         let client = self.client().await?;
-        while client.cluster().await?.executors.is_empty() {
+        while client.cluster().await?.executors.len() < self.executors.len() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())

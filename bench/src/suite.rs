@@ -8,6 +8,7 @@ use drawloom_client::Client;
 use drawloom_cluster::{Config, Embedded};
 use drawloom_model::TaskGraph;
 
+use crate::data;
 use crate::kernels::{self, KernelOptions};
 use crate::measure::{cold_start, graph_seconds, latency, resident_mib};
 use crate::record::{Mode, Record, Sample, Transport, median};
@@ -44,11 +45,25 @@ pub enum Bench {
     Conv2d,
     /// Every kernel, against what the machine can do.
     Kernels,
+    /// A large object put.
+    PutLarge,
+    /// A large object got.
+    GetLarge,
+    /// A large object from one process to the next.
+    PassLarge,
+    /// Small objects put.
+    PutSmall,
+    /// Small objects got.
+    GetSmall,
+    /// A large object from one executor to another.
+    Transfer,
+    /// Processes that do nothing.
+    ProcessSpawn,
 }
 
 impl Bench {
     /// Every bench.
-    pub const ALL: [Bench; 12] = [
+    pub const ALL: [Bench; 19] = [
         Bench::NoopThroughput,
         Bench::SyncLatency,
         Bench::Chain,
@@ -61,6 +76,13 @@ impl Bench {
         Bench::Reduce,
         Bench::Conv2d,
         Bench::Kernels,
+        Bench::PutLarge,
+        Bench::GetLarge,
+        Bench::PassLarge,
+        Bench::PutSmall,
+        Bench::GetSmall,
+        Bench::Transfer,
+        Bench::ProcessSpawn,
     ];
 
     /// The name used on the command line and in JSON.
@@ -78,6 +100,13 @@ impl Bench {
             Bench::Reduce => "reduce",
             Bench::Conv2d => "conv2d",
             Bench::Kernels => "kernels",
+            Bench::PutLarge => "put_100mb",
+            Bench::GetLarge => "get_100mb",
+            Bench::PassLarge => "pass_100mb",
+            Bench::PutSmall => "put_1k",
+            Bench::GetSmall => "get_1k",
+            Bench::Transfer => "transfer_100mb",
+            Bench::ProcessSpawn => "process_spawn",
         }
     }
 
@@ -99,7 +128,12 @@ impl Bench {
         match self {
             Bench::ColdStart => matches!(mode, Mode::Embedded),
             _ if self.is_of_kernels() => matches!(mode, Mode::Embedded),
-            Bench::IdleMemory => matches!(mode, Mode::Remote),
+            Bench::IdleMemory
+            | Bench::PassLarge
+            | Bench::PutSmall
+            | Bench::GetSmall
+            | Bench::Transfer
+            | Bench::ProcessSpawn => matches!(mode, Mode::Remote),
             _ => true,
         }
     }
@@ -109,6 +143,8 @@ impl Bench {
             Bench::NoopThroughput => "tasks/s",
             Bench::IdleMemory => "MiB",
             _ if self.is_of_kernels() => "ratio",
+            Bench::PutLarge | Bench::Transfer | Bench::ProcessSpawn => "ratio",
+            Bench::PutSmall | Bench::GetSmall => "objects/s",
             _ => "s",
         }
     }
@@ -131,6 +167,11 @@ impl Bench {
                 Bench::Matmul1024 | Bench::Softmax | Bench::Reduce | Bench::Conv2d | Bench::Kernels,
                 _,
             ) => 0.9,
+            (Bench::PutLarge | Bench::ProcessSpawn, _) => 0.8,
+            (Bench::GetLarge, _) => 100e-6,
+            (Bench::PassLarge, _) => 2e-3,
+            (Bench::PutSmall | Bench::GetSmall, _) => 30e3,
+            (Bench::Transfer, _) => 0.6,
         }
     }
 
@@ -149,12 +190,7 @@ impl Bench {
             Bench::Tree => tree(10_000),
             Bench::Forkjoin => forkjoin(100, 100),
             Bench::SyncLatency | Bench::ColdStart => noops(1),
-            Bench::IdleMemory
-            | Bench::Matmul1024
-            | Bench::Softmax
-            | Bench::Reduce
-            | Bench::Conv2d
-            | Bench::Kernels => noops(0),
+            _ => noops(0),
         }
     }
 }
@@ -222,7 +258,8 @@ async fn run_bench(bench: Bench, mode: Mode, options: &Options) -> Result<Vec<Re
         }
         return Ok(records);
     }
-    let cluster = Remote::start(&options.executable, Transport::Tcp).await?;
+    let executors = if bench == Bench::Transfer { 2 } else { 1 };
+    let cluster = Remote::start_many(&options.executable, Transport::Tcp, executors).await?;
     if bench == Bench::IdleMemory {
         let samples = memory(&cluster, runs).await?;
         return Ok(vec![record(bench, mode, None, &samples)]);
@@ -239,6 +276,9 @@ async fn sample(bench: Bench, client: &Client, runs: usize) -> Result<Vec<Sample
         }
         return Ok(samples);
     }
+    if let Some(samples) = sample_data(bench, client, runs).await? {
+        return Ok(samples);
+    }
     let graph = bench.graph();
     let tasks = graph.tasks.len() as f64;
     // The first run warms up: memory is fetched from the system, run times become known.
@@ -249,6 +289,27 @@ async fn sample(bench: Bench, client: &Client, runs: usize) -> Result<Vec<Sample
         samples.push(Sample::new(value));
     }
     Ok(samples)
+}
+
+/// Samples of the benches of the data plane; nothing of others.
+async fn sample_data(bench: Bench, client: &Client, runs: usize) -> Result<Option<Vec<Sample>>> {
+    let mut samples = Vec::with_capacity(runs);
+    // The first run warms up: memory is fetched from the system, connections are made.
+    for _ in 0..=runs {
+        let value = match bench {
+            Bench::PutLarge => data::put_large(client).await?,
+            Bench::GetLarge => data::get_large(client).await?,
+            Bench::PassLarge => data::pass(client).await?,
+            Bench::PutSmall => data::small(client).await?[0],
+            Bench::GetSmall => data::small(client).await?[1],
+            Bench::Transfer => data::transfer(client).await?,
+            Bench::ProcessSpawn => data::spawn(client).await?,
+            _ => return Ok(None),
+        };
+        samples.push(Sample::new(value));
+    }
+    samples.remove(0);
+    Ok(Some(samples))
 }
 
 async fn memory(cluster: &Remote, runs: usize) -> Result<Vec<Sample>> {

@@ -57,6 +57,7 @@ mod tests {
             queued: 0,
             objects: 0,
             object_bytes: 0,
+            spilled_bytes: 0,
             draining: false,
             busy_core_seconds,
             tasks_ended: 0,

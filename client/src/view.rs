@@ -144,6 +144,8 @@ pub struct ObjectView {
     pub size_bytes: u64,
     /// Executors that hold it.
     pub executors: Vec<ExecutorId>,
+    /// Those of them that have it on disk, for want of memory.
+    pub spilled: Vec<ExecutorId>,
 }
 
 /// An object in a list.
@@ -178,6 +180,8 @@ pub struct ExecutorView {
     pub objects: u32,
     /// How large they are together.
     pub object_bytes: u64,
+    /// How many of these bytes are on disk, for want of memory.
+    pub spilled_bytes: u64,
     /// Whether it is being emptied.
     pub draining: bool,
     /// Core seconds that ended attempts used since it joined.

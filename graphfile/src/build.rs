@@ -181,5 +181,9 @@ pub(crate) fn process_inputs(
         let object = resolve(name).map_err(|fault| fault.under(path).under("files"))?;
         wanted.push((ProcessInput::File(path.clone()), object));
     }
+    for (variable, name) in &process.maps {
+        let object = resolve(name).map_err(|fault| fault.under(variable).under("maps"))?;
+        wanted.push((ProcessInput::Map(variable.clone()), object));
+    }
     Ok(wanted)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drawloom_graphfile::{LoadOptions, Loaded, load, schema};
 use drawloom_model::{
-    Demand, Gang, GangStrategy, Input, Limits, ProcessInput, Run, Shared, Topology,
+    Demand, Gang, GangStrategy, Input, Limits, ProcessInput, ProcessOutput, Run, Shared, Topology,
 };
 
 fn example(name: &str) -> PathBuf {
@@ -352,4 +352,17 @@ fn what_is_wrong_with_a_gang_is_told_with_its_line_and_field() {
         "[[gangs]]\nname = 'g'\nmembers = ['a']\n[[gangs]]\nname = 'g'\nmembers = ['b']\n",
         "g.toml:11: gangs[1].name: the name \"g\" is taken by the gang of line 7",
     );
+}
+
+#[test]
+fn processes_map_objects() {
+    let text = "tasks:\n- name: s\n  process: {argv: [ls], outputs: [{map: big}, stdout]}\n- process: {argv: [wc], maps: {x: s.big, y: s.stdout}}\n";
+    let graph = load_text("g.yaml", text).expect("good").graph;
+    let Run::Process(makes) = &graph.templates[0].variants[0].run else { panic!("a process") };
+    assert_eq!(makes.outputs[0], ProcessOutput::Map("big".into()));
+    let Run::Process(takes) = &graph.templates[1].variants[0].run else { panic!("a process") };
+    assert_eq!(takes.inputs, ["x", "y"].map(|name| ProcessInput::Map(name.into())));
+    let both = text.replace("{map: big}", "{map: big, file: big}");
+    let error = load_text("g.yaml", both).expect_err("which of them?").to_string();
+    assert!(error.contains("{ file = \"path\" } or { map = \"name\" }"), "{error}");
 }

@@ -28,7 +28,7 @@ pub use id::{
 };
 pub use message::{
     AssignedInput, Assignment, AttemptEnd, FromExecutor, InputSource, ObjectReport, Outcome,
-    ToExecutor,
+    ReplicaPlace, ToExecutor,
 };
 pub use object::{
     DType, INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, ObjectType, ParseTypeError, Shape, Value,

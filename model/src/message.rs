@@ -132,8 +132,24 @@ pub enum FromExecutor {
         /// The object.
         object: ObjectKey,
     },
+    /// A replica is somewhere else on the same executor now.
+    ReplicaMoved {
+        /// The object.
+        object: ObjectKey,
+        /// Where it is.
+        place: ReplicaPlace,
+    },
     /// It wishes to leave: give it nothing more, move its objects away, then say `Stop`.
     DrainRequested,
+}
+
+/// Where on its executor a replica is. New ones are in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplicaPlace {
+    /// In memory.
+    Memory,
+    /// On disk: spilled for want of memory.
+    Disk,
 }
 
 /// An attempt's end.

@@ -112,6 +112,10 @@ pub enum ProcessInput {
     Stdin,
     /// A file at this path, relative to the working directory.
     File(String),
+    /// Shared memory, read without a copy. The variable `DRAWLOOM_MAP_` and this name tells
+    /// `DESCRIPTOR:OFFSET:LENGTH`: a file descriptor that the process inherits and may read and
+    /// map for reading, and where in it the bytes are; the offset is a multiple of the page size.
+    Map(String),
 }
 
 /// Where an output comes from.
@@ -123,6 +127,10 @@ pub enum ProcessOutput {
     Stderr,
     /// A blob of a file at this path, relative to the working directory.
     File(String),
+    /// A blob in shared memory, kept without a copy. The variable `DRAWLOOM_OUT_` and this name
+    /// tells the number of an inherited file descriptor of an empty file in memory; what it
+    /// holds when the process has ended is the output.
+    Map(String),
     /// The exit code as an i32 scalar. With this output a code other than 0 is no failure.
     ExitCode,
 }

@@ -366,11 +366,14 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
 fn file_outside(process: &ProcessSpec) -> Option<(&'static str, &str)> {
     let inputs = process.inputs.iter().filter_map(|input| match input {
         ProcessInput::File(path) => Some(("inputs", path.as_str())),
-        ProcessInput::Stdin => None,
+        ProcessInput::Stdin | ProcessInput::Map(_) => None,
     });
     let outputs = process.outputs.iter().filter_map(|output| match output {
         ProcessOutput::File(path) => Some(("outputs", path.as_str())),
-        ProcessOutput::Stdout | ProcessOutput::Stderr | ProcessOutput::ExitCode => None,
+        ProcessOutput::Stdout
+        | ProcessOutput::Stderr
+        | ProcessOutput::ExitCode
+        | ProcessOutput::Map(_) => None,
     });
     let leads_outside = |path: &str| {
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);

@@ -40,8 +40,22 @@ pub enum ChunkError {
         size_bytes: u64,
     },
     /// The data was changed on its way.
-    #[error("crc32c: the data has {actual:#010x}, not {expected:#010x}; it was damaged on its way")]
+    #[error(
+        "crc32c: the object has {actual:#010x}, not {expected:#010x}; it was damaged on its way"
+    )]
     Damaged {
+        /// What the sender computed.
+        expected: u32,
+        /// What arrived.
+        actual: u32,
+    },
+    /// A piece was changed on its way; what came before it was not.
+    #[error(
+        "piece_crc32c: the piece at byte {start} has {actual:#010x}, not {expected:#010x}; it was damaged on its way"
+    )]
+    DamagedPiece {
+        /// Where in the object the piece begins.
+        start: u64,
         /// What the sender computed.
         expected: u32,
         /// What arrived.
@@ -98,12 +112,28 @@ impl Tally {
     /// A piece has arrived.
     ///
     /// # Errors
-    /// When more arrived than was told.
+    /// When more arrived than was told, or the piece was damaged; then it does not count as arrived.
     pub fn add(&mut self, chunk: &v1::ObjectChunk) -> Result<(), ChunkError> {
-        self.received_bytes += chunk.data.len() as u64;
-        self.crc = crc32c::crc32c_append(self.crc, &chunk.data);
+        let received_bytes = self.received_bytes + chunk.data.len() as u64;
+        if received_bytes > self.size_bytes {
+            return Err(ChunkError::WrongSize { received_bytes, size_bytes: self.size_bytes });
+        }
+        let actual = crc32c::crc32c(&chunk.data);
+        if let Some(expected) = chunk.piece_crc32c
+            && expected != actual
+        {
+            let start = self.received_bytes;
+            return Err(ChunkError::DamagedPiece { start, expected, actual });
+        }
+        self.crc = join_crcs(self.received_bytes, self.crc, actual, chunk.data.len());
+        self.received_bytes = received_bytes;
         self.expected_crc = chunk.crc32c.or(self.expected_crc);
-        if self.received_bytes > self.size_bytes { Err(self.wrong_size()) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// How many bytes have arrived undamaged.
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 
     /// The stream has ended.
@@ -192,16 +222,35 @@ impl Assembly {
     }
 }
 
+/// The checksum of what has `crc` and of `len` bytes with `next` behind it.
+fn join_crcs(before_bytes: u64, crc: u32, next: u32, len: usize) -> u32 {
+    if before_bytes == 0 { next } else { crc32c::crc32c_combine(crc, next, len) }
+}
+
 /// The pieces of an object, at least one; none of them copies its data.
 pub fn split_object(key: Option<ObjectKey>, value: Value) -> impl Iterator<Item = v1::ObjectChunk> {
-    let crc = crc32c::crc32c(&value.data);
+    split_object_from(key, value, 0)
+}
+
+/// The pieces of an object from a byte on. Checksums are computed as the pieces are taken; that
+/// of what comes before `offset` at once.
+///
+/// # Panics
+/// When the object has fewer than `offset` bytes.
+pub fn split_object_from(
+    key: Option<ObjectKey>,
+    value: Value,
+    offset: usize,
+) -> impl Iterator<Item = v1::ObjectChunk> {
+    let mut passed_bytes = offset as u64;
+    let mut crc = crc32c::crc32c(&value.data[..offset]);
     let mut first = Some(v1::ObjectChunk {
         key: key.map(Into::into),
         r#type: crate::convert::wire_type(&value.object_type),
         size_bytes: value.data.len() as u64,
         ..Default::default()
     });
-    let mut rest = value.data;
+    let mut rest = value.data.slice(offset..);
     let mut done = false;
     std::iter::from_fn(move || {
         if done {
@@ -210,6 +259,10 @@ pub fn split_object(key: Option<ObjectKey>, value: Value) -> impl Iterator<Item 
         let mut chunk = first.take().unwrap_or_default();
         chunk.data = rest.split_to(rest.len().min(CHUNK_BYTES));
         done = rest.is_empty();
+        let piece_crc = crc32c::crc32c(&chunk.data);
+        crc = join_crcs(passed_bytes, crc, piece_crc, chunk.data.len());
+        passed_bytes += chunk.data.len() as u64;
+        chunk.piece_crc32c = Some(piece_crc);
         chunk.crc32c = done.then_some(crc);
         Some(chunk)
     })
@@ -241,10 +294,32 @@ mod tests {
     fn damage_is_noticed() {
         let mut chunks: Vec<_> = split_object(None, Value::blob("drawloom")).collect();
         chunks[0].data = Bytes::from_static(b"drawl00m");
+        assert!(matches!(join(chunks.clone()), Err(ChunkError::DamagedPiece { start: 0, .. })));
+        chunks[0].piece_crc32c = None;
         assert!(matches!(join(chunks.clone()), Err(ChunkError::Damaged { .. })));
         chunks[0].data = Bytes::from_static(b"draw");
         let short = ChunkError::WrongSize { received_bytes: 4, size_bytes: 8 };
         assert_eq!(join(chunks), Err(short));
+    }
+
+    #[test]
+    fn a_broken_stream_goes_on_where_it_ended() {
+        let value =
+            Value::blob((0..3 * CHUNK_BYTES + 5).map(|i| (i / 3) as u8).collect::<Vec<_>>());
+        let mut tally = Tally::new(value.data.len() as u64);
+        for chunk in split_object(None, value.clone()).take(2) {
+            tally.add(&chunk).expect("undamaged");
+        }
+        let mut damaged = split_object_from(None, value.clone(), 2 * CHUNK_BYTES);
+        let mut chunk = damaged.next().expect("a piece");
+        chunk.data = vec![0; CHUNK_BYTES].into();
+        let error = tally.add(&chunk).expect_err("damaged").to_string();
+        assert!(error.contains("the piece at byte 2097152"), "{error}");
+        assert_eq!(tally.received_bytes(), 2 * CHUNK_BYTES as u64);
+        for chunk in split_object_from(None, value.clone(), 2 * CHUNK_BYTES) {
+            tally.add(&chunk).expect("undamaged");
+        }
+        assert_eq!(tally.finish(), Ok(()));
     }
 
     #[test]

@@ -8,13 +8,17 @@ mod convert;
 mod field;
 mod link;
 mod listen;
+mod local;
 mod status;
 
-pub use chunk::{Assembly, CHUNK_BYTES, ChunkError, Description, Tally, split_object};
-pub use convert::{append_chunk, nanos, split_graph};
+pub use chunk::{
+    Assembly, CHUNK_BYTES, ChunkError, Description, Tally, split_object, split_object_from,
+};
+pub use convert::{append_chunk, nanos, split_graph, wire_type};
 pub use field::FieldError;
 pub use link::{TemplateReceiver, TemplateSender};
 pub use listen::{Listen, ListenError, Socket};
+pub use local::{LocalStream, listen_local};
 pub use status::{FIELD_KEY, Rejection};
 
 /// Types, clients and servers generated from the `.proto` files.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use drawloom_model::{
     AssignedInput, Assignment, AttemptEnd, AttemptId, DeviceIndex, FromExecutor, InputSource,
-    JobKey, ObjectKey, ObjectReport, Outcome, TaskKey, Template, TemplateKey, ToExecutor,
+    JobKey, ObjectKey, ObjectReport, Outcome, ReplicaPlace, TaskKey, Template, TemplateKey,
+    ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -194,6 +195,10 @@ impl From<FromExecutor> for v1::FromExecutor {
                 News::ReplicaAdded(v1::ReplicaAdded { object, size_bytes, took_nanos: nanos(took) })
             }
             FromExecutor::ReplicaLost { object } => News::ReplicaLost(object.into()),
+            FromExecutor::ReplicaMoved { object, place } => {
+                let (object, spilled) = (Some(object.into()), place == ReplicaPlace::Disk);
+                News::ReplicaMoved(v1::ReplicaMoved { object, spilled })
+            }
             FromExecutor::DrainRequested => News::DrainRequested(v1::Empty {}),
         };
         v1::FromExecutor { news: Some(news) }
@@ -217,6 +222,10 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
                 took: Duration::from_nanos(wire.took_nanos),
             },
             News::ReplicaLost(object) => FromExecutor::ReplicaLost { object: object.into() },
+            News::ReplicaMoved(wire) => FromExecutor::ReplicaMoved {
+                object: required(wire.object, "replica_moved.object")?.into(),
+                place: if wire.spilled { ReplicaPlace::Disk } else { ReplicaPlace::Memory },
+            },
             News::DrainRequested(_) => FromExecutor::DrainRequested,
         })
     }

@@ -47,6 +47,7 @@ impl From<ChunkError> for Rejection {
             ChunkError::Inconsistent { .. } => (Code::InvalidArgument, "size_bytes"),
             ChunkError::WrongSize { .. } => (Code::InvalidArgument, "data"),
             ChunkError::Damaged { .. } => (Code::DataLoss, "crc32c"),
+            ChunkError::DamagedPiece { .. } => (Code::DataLoss, "piece_crc32c"),
         };
         Rejection::new(code, message).with_field(field)
     }

@@ -10,8 +10,8 @@ use drawloom_model::{
     FailureKind, FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobKey,
     KernelCall, LabelOperator, LabelRequirement, Literal, NamedOutput, NumaNode, ObjectId,
     ObjectKey, ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec,
-    ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey, Template,
-    TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
+    ReplicaPlace, ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey,
+    Template, TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
 };
 use drawloom_proto::{TemplateReceiver, TemplateSender, append_chunk, split_graph, v1};
 use proptest::collection::{btree_map, vec};
@@ -40,7 +40,11 @@ fn attribute() -> impl Strategy<Value = Attribute> {
 fn run() -> impl Strategy<Value = Run> {
     let kernel = (name(), btree_map(name(), attribute(), 0..3))
         .prop_map(|(name, attributes)| Run::Kernel(KernelCall { name, attributes }));
-    let input = prop_oneof![Just(ProcessInput::Stdin), name().prop_map(ProcessInput::File)];
+    let input = prop_oneof![
+        Just(ProcessInput::Stdin),
+        name().prop_map(ProcessInput::File),
+        name().prop_map(ProcessInput::Map),
+    ];
     let output = prop_oneof![
         Just(ProcessOutput::Stdout),
         Just(ProcessOutput::Stderr),
@@ -289,6 +293,10 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
             FromExecutor::ReplicaAdded { object, size_bytes, took }
         }),
         object().prop_map(|object| FromExecutor::ReplicaLost { object }),
+        (object(), any::<bool>()).prop_map(|(object, on_disk)| {
+            let place = if on_disk { ReplicaPlace::Disk } else { ReplicaPlace::Memory };
+            FromExecutor::ReplicaMoved { object, place }
+        }),
         Just(FromExecutor::DrainRequested),
     ]
 }

@@ -22,13 +22,16 @@ Examples:
   drawloom bench kernels --kernel softmax --kernel add
 
 Benches: noop_throughput, sync_latency, chain, tree, forkjoin, cold_start, idle_memory;
+put_100mb, get_100mb, pass_100mb, put_1k, get_1k, transfer_100mb, process_spawn: the data plane,
+large objects against what the machine does without the system;
 matmul_1024, softmax, reduce, conv2d: a kernel against NumPy where that has it and is there, else
 against its share; kernels: every kernel's share of what the memory or the cores allow, by its cost
 hint, measured in the same run.
 Remote means client, scheduler and executor as three processes over gRPC, embedded all in one.
-Every figure is the median of the runs. Targets are those of the project for two cores.";
+Every figure is the median of the runs; those in % compare with a floor that is measured in the
+same run: a copy into mapped pages, one TCP connection, a bare loop of spawned processes. Targets are those of the project for two cores.";
 
-/// Measure throughput, latency, start-up and memory with tasks that do nothing
+/// Measure throughput, latency, start-up, memory and the data plane with tasks that do nothing
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Bench {
@@ -109,9 +112,9 @@ impl Bench {
 
 fn describe(record: &Record) -> String {
     let figure = |value: f64| match record.unit {
-        "s" => text::span(Duration::from_secs_f64(value)),
+        "s" => text::span(Duration::from_secs_f64(value.max(0.0))),
         "MiB" => format!("{value:.1} MiB"),
-        "ratio" => format!("{:.1} %", 100.0 * value),
+        _ if record.is_ratio() => format!("{:.1} %", value * 100.0),
         _ => text::rate(value),
     };
     let mode = match record.transport {

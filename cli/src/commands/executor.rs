@@ -46,6 +46,15 @@ pub struct ExecutorCommand {
     /// The most memory that objects take [default: 30 % of the memory]
     #[arg(long, value_parser = parse_bytes)]
     object_memory: Option<u64>,
+    /// Where objects go when that is not enough [default: the system's place for temporary files]
+    #[arg(long, value_name = "DIR")]
+    spill_dir: Option<PathBuf>,
+    /// The most bytes of objects on disk; 0 for none [default: half of what is free there]
+    #[arg(long, value_parser = parse_bytes)]
+    spill_limit: Option<u64>,
+    /// Show objects to nobody on this machine by shared memory
+    #[arg(long)]
+    no_shared_memory: bool,
     /// A label that tasks select by; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_pair)]
     labels: Vec<(String, String)>,
@@ -124,6 +133,9 @@ impl ExecutorCommand {
             cores: self.cores,
             memory_bytes: self.memory,
             arena_bytes: self.object_memory,
+            shares_memory: !self.no_shared_memory,
+            spill: self.spill_dir,
+            spill_limit_bytes: self.spill_limit,
             labels: self.labels.into_iter().collect(),
             taints: self.taints,
             custom: self.resources.into_iter().map(|(name, milli)| (name.into(), milli)).collect(),

@@ -79,9 +79,18 @@ fn row(view: &ExecutorView) -> [String; 8] {
         text::bytes(capacity.memory_bytes),
         view.running.to_string(),
         view.queued.to_string(),
-        format!("{}, {}", view.objects, text::bytes(view.object_bytes)),
+        objects(view),
         view.info.address.clone(),
     ]
+}
+
+/// How many objects it has, and how much of them is on disk.
+fn objects(view: &ExecutorView) -> String {
+    let held = format!("{}, {}", view.objects, text::bytes(view.object_bytes));
+    match view.spilled_bytes {
+        0 => held,
+        spilled => format!("{held} ({} on disk)", text::bytes(spilled)),
+    }
 }
 
 fn to_json(view: &ExecutorView) -> Value {
@@ -93,6 +102,7 @@ fn to_json(view: &ExecutorView) -> Value {
         "devices": devices, "labels": view.info.labels, "taints": taints,
         "running": view.running, "queued": view.queued, "draining": view.draining,
         "objects": view.objects, "object_bytes": view.object_bytes,
+        "spilled_bytes": view.spilled_bytes,
         "busy_core_seconds": view.busy_core_seconds, "tasks_ended": view.tasks_ended,
     })
 }

@@ -77,7 +77,10 @@ fn row(object: &ListedObject) -> [String; 5] {
 
 /// Where it is: executors, or the scheduler.
 fn places(object: &ListedObject) -> Vec<String> {
-    let executors = object.view.executors.iter().map(ToString::to_string);
+    let executors = object.view.executors.iter().map(|executor| {
+        let spilled = object.view.spilled.contains(executor);
+        if spilled { format!("{executor} (on disk)") } else { executor.to_string() }
+    });
     let places: Vec<String> = executors.collect();
     if places.is_empty() { vec!["scheduler".to_owned()] } else { places }
 }
@@ -85,10 +88,11 @@ fn places(object: &ListedObject) -> Vec<String> {
 fn to_json(object: &ListedObject) -> serde_json::Value {
     let view = &object.view;
     let executors: Vec<u32> = view.executors.iter().map(|executor| executor.0).collect();
+    let spilled: Vec<u32> = view.spilled.iter().map(|executor| executor.0).collect();
     json!({
         "object": name(object), "put": matches!(object.object, Some(ObjectRef::Put(_))),
         "type": view.object_type.as_ref().map(ToString::to_string),
         "size_bytes": view.size_bytes, "references": object.references,
-        "released": object.released, "executors": executors,
+        "released": object.released, "executors": executors, "spilled": spilled,
     })
 }

@@ -144,7 +144,7 @@ fn metrics_have_an_address_of_their_own() {
 }
 
 /// What a server's metrics page shows.
-fn page(server: &Server) -> String {
+pub fn page(server: &Server) -> String {
     let page = server.announced["metrics"].as_str().expect("an address");
     let address = page.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));
     fetch(address.expect("an address"), "/metrics")

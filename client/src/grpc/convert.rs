@@ -185,6 +185,7 @@ fn object_view(wire: v1::ObjectView) -> Result<ObjectView, Error> {
         object_type: wire.r#type.map(ObjectType::try_from).transpose()?,
         size_bytes: wire.size_bytes,
         executors: wire.executors.into_iter().map(ExecutorId).collect(),
+        spilled: wire.spilled.into_iter().map(ExecutorId).collect(),
     })
 }
 
@@ -266,6 +267,7 @@ fn executor_view(wire: v1::ExecutorView) -> Result<ExecutorView, Error> {
         queued: wire.queued,
         objects: wire.objects,
         object_bytes: wire.object_bytes,
+        spilled_bytes: wire.spilled_bytes,
         draining: wire.draining,
         busy_core_seconds: wire.busy_core_seconds,
         tasks_ended: wire.tasks_ended,

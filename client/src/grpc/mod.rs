@@ -2,12 +2,15 @@
 
 mod channel;
 mod convert;
+mod exchange;
+mod local;
 mod object;
 mod route;
 mod session;
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
 use drawloom_proto::v1::scheduler_client::SchedulerClient;
@@ -22,6 +25,9 @@ use crate::{
     TaskNeeds, TaskRef, TaskState, TaskView, Transport,
 };
 use convert::{page, page_token, task_ref};
+use exchange::Exchange;
+use local::Locals;
+use object::{Put, Stores};
 use session::Session;
 
 /// About how large one part of a graph may be on the wire.
@@ -32,6 +38,12 @@ pub(crate) struct Grpc {
     endpoint: Arc<str>,
     scheduler: SchedulerClient<Channel>,
     session: Session,
+    exchange: Exchange,
+    stores: Stores,
+    locals: Locals,
+    put: Put,
+    /// Whether executors turned out to be on other machines.
+    elsewhere: AtomicBool,
 }
 
 impl Grpc {
@@ -41,7 +53,17 @@ impl Grpc {
         let scheduler = SchedulerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let endpoint: Arc<str> = endpoint.into();
         let session = Session::new(scheduler.clone(), Arc::clone(&endpoint));
-        Ok(Grpc { endpoint, scheduler, session })
+        let exchange = Exchange::new(scheduler.clone(), Arc::clone(&endpoint));
+        Ok(Grpc {
+            endpoint,
+            scheduler,
+            session,
+            exchange,
+            stores: Stores::default(),
+            locals: Locals::default(),
+            put: Put::default(),
+            elsewhere: AtomicBool::new(false),
+        })
     }
 
     fn client(&self) -> SchedulerClient<Channel> {
@@ -203,10 +225,7 @@ impl Transport for Grpc {
     }
 
     fn put(&self, value: Value) -> Answer<'_, ObjectId> {
-        let pieces = tokio_stream::iter(drawloom_proto::split_object(None, value));
-        call!(self.put_object(pieces) => |reply: v1::PutObjectReply| {
-            reply.object.parse().map_err(convert::bad_id)
-        })
+        Box::pin(object::put(self, value))
     }
 
     fn get(&self, object: ObjectRef) -> Answer<'_, Value> {
@@ -214,8 +233,7 @@ impl Transport for Grpc {
     }
 
     fn release(&self, object: ObjectId) -> Answer<'_, ()> {
-        let request = v1::ReleaseObjectRequest { object: object.to_string() };
-        call!(self.release_object(request) => |_| Ok(()))
+        Box::pin(object::release(self, object))
     }
 
     fn objects(&self, job: Option<JobId>, wanted: PageRequest) -> Answer<'_, Page<ListedObject>> {

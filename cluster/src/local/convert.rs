@@ -99,6 +99,7 @@ pub(super) fn object(object: &core::ObjectSummary) -> ObjectView {
         object_type: object.object_type.clone(),
         size_bytes: object.size_bytes,
         executors: object.holders.clone(),
+        spilled: object.spilled.clone(),
     }
 }
 
@@ -127,6 +128,7 @@ pub(super) fn executor(executor: core::ExecutorSummary) -> ExecutorView {
         queued: executor.queued,
         objects: executor.objects,
         object_bytes: executor.object_bytes,
+        spilled_bytes: executor.spilled_bytes,
         draining: executor.draining,
         busy_core_seconds: executor.busy_core_seconds,
         tasks_ended: executor.tasks_ended,

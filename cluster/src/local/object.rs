@@ -20,6 +20,7 @@ pub(super) async fn put(local: &Local, value: Value) -> Result<ObjectId, Error> 
     local
         .objects
         .put(key, value)
+        .await
         .map_err(|full| Error::refused(Code::ResourceExhausted, full.to_string()))?;
     let executor = local.executor;
     let report = ObjectReport::Stored { object_type, size_bytes };
@@ -29,7 +30,13 @@ pub(super) async fn put(local: &Local, value: Value) -> Result<ObjectId, Error> 
 
 pub(super) async fn get(local: &Local, object: ObjectRef) -> Result<Value, Error> {
     let (key, inline) = local.query(move |scheduler, _| find(scheduler, &object)).await?;
-    let found = inline.or_else(|| local.objects.get(key));
+    let found = match inline {
+        Some(value) => Some(value),
+        None => {
+            let read = local.objects.read(key).await;
+            read.map_err(|why| Error::refused(Code::DataLoss, why))?
+        }
+    };
     found.ok_or_else(|| Error::refused(Code::Unavailable, "the object is no longer there"))
 }
 

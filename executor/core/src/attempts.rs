@@ -33,10 +33,20 @@ pub(crate) enum Stage {
     Waiting { assignment: Box<Assignment>, missing: u32 },
     /// It waits for capacity.
     Ready { assignment: Box<Assignment> },
+    /// It has its cores, and waits for inputs to come back from disk.
+    Staged(Staged),
     /// It runs.
     Running(Running),
     /// It is between two other stages, or on its way out.
     Ended,
+}
+
+/// An attempt that was admitted but cannot start yet.
+pub(crate) struct Staged {
+    pub assignment: Box<Assignment>,
+    pub cores: Cores,
+    /// How many inputs are on their way into memory.
+    pub missing: u32,
 }
 
 /// What is kept of an attempt that runs.
@@ -46,6 +56,8 @@ pub(crate) struct Running {
     pub first_output: ObjectKey,
     pub cores: Cores,
     pub killed: Option<KillReason>,
+    /// The objects that it takes from the store.
+    pub reads: SmallVec<[ObjectKey; 2]>,
 }
 
 impl Entry {

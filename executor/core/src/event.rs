@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    Assignment, AttemptId, Capacity, FromExecutor, ObjectKey, Outcome, ToExecutor, Value,
+    Assignment, AttemptId, Capacity, Failure, FromExecutor, ObjectKey, Outcome, ToExecutor, Value,
 };
 use smallvec::SmallVec;
 
 use crate::Cores;
+use crate::room::{RoomAnswer, RoomFor, RoomId};
 
 /// What an executor has.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Config {
     pub capacity: Capacity,
     /// The indexes of its cores. Made up to the capacity's whole cores where they are fewer.
     pub cores: Vec<u32>,
+    /// Whether objects can be written to disk when memory is short.
+    pub can_spill: bool,
 }
 
 /// News for the core.
@@ -37,6 +40,42 @@ pub enum Event {
         object: ObjectKey,
         /// Why, for people.
         why: String,
+    },
+    /// Memory is wanted that there is not. Answered by `AnswerRoom`, some time.
+    RoomWanted {
+        /// The wish.
+        room: RoomId,
+        /// How much must come free.
+        missing_bytes: u64,
+        /// What for.
+        purpose: RoomFor,
+    },
+    /// Memory came free while somebody waits for some.
+    RoomFreed,
+    /// An object was written to disk, and is no more in memory.
+    Spilled {
+        /// The object.
+        object: ObjectKey,
+    },
+    /// An object could not be written to disk, and stays in memory.
+    SpillFailed {
+        /// The object.
+        object: ObjectKey,
+        /// Why, for people.
+        why: String,
+    },
+    /// An object is back in memory.
+    Restored {
+        /// The object.
+        object: ObjectKey,
+    },
+    /// An object did not come back from disk: for want of memory (`OutOfMemory`), and then it is
+    /// still there, or because it is no more what it was.
+    RestoreFailed {
+        /// The object.
+        object: ObjectKey,
+        /// Why.
+        failure: Failure,
     },
     /// A client put an object into the store.
     ObjectPut {
@@ -76,6 +115,23 @@ pub enum Command {
         object: ObjectKey,
         /// The object.
         value: Value,
+    },
+    /// Write an object to disk and drop it from memory; answered by `Spilled` or `SpillFailed`.
+    Spill {
+        /// The object.
+        object: ObjectKey,
+    },
+    /// Read an object back from disk; answered by `Restored` or `RestoreFailed`.
+    Restore {
+        /// The object.
+        object: ObjectKey,
+    },
+    /// Tell whoever waits for memory.
+    AnswerRoom {
+        /// The wish.
+        room: RoomId,
+        /// What becomes of it.
+        answer: RoomAnswer,
     },
     /// Run an attempt; answered by `AttemptEnded`. The service tells the scheduler `Started`
     /// unless the attempt ends before it sends.

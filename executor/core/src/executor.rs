@@ -1,5 +1,7 @@
 //! The machine: one function per thing that can happen.
 
+mod staging;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use crate::admission::{Admission, ClassId};
 use crate::attempts::{Attempts, Entry, Running, Stage, Token};
 use crate::cores::{CoreSet, Cores};
 use crate::objects::{Found, Objects};
+use crate::room::Rooms;
 use crate::{Command, Config, Event, KillReason};
 
 type Commands = Vec<Command>;
@@ -32,6 +35,13 @@ pub struct Executor {
     /// of the job, so that nothing need be remembered of them.
     cancelled: BTreeMap<JobKey, Cancelled>,
     deadlines: BTreeSet<(Time, Token)>,
+    /// Those who wait for memory.
+    rooms: Rooms,
+    can_spill: bool,
+    /// Attempts that have their cores but not yet their inputs, in the order of their arrival.
+    staged: BTreeMap<u64, Token>,
+    /// How many attempts run.
+    running: usize,
     /// Attempts that became ready during the event at hand.
     ready: Vec<Token>,
     started: Vec<(Token, Cores)>,
@@ -54,6 +64,10 @@ impl Executor {
             not_succeeded: BTreeSet::new(),
             cancelled: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            rooms: Rooms::default(),
+            can_spill: config.can_spill,
+            staged: BTreeMap::new(),
+            running: 0,
             ready: Vec::new(),
             started: Vec::new(),
             set_aside: BTreeMap::new(),
@@ -71,6 +85,18 @@ impl Executor {
             Event::FetchFailed { object, why } => {
                 self.on_fetch_failed(now, object, &why, commands);
             }
+            Event::RoomWanted { room, missing_bytes, purpose } => {
+                self.on_room_wanted(room, missing_bytes, purpose, commands);
+            }
+            Event::RoomFreed => self.on_room_freed(commands),
+            Event::Spilled { object } => self.on_spilled(object, commands),
+            Event::SpillFailed { object, why } => {
+                self.on_spill_failed(now, object, why, commands);
+            }
+            Event::Restored { object } => self.on_restored(now, object, commands),
+            Event::RestoreFailed { object, failure } => {
+                self.on_restore_failed(now, object, &failure, commands);
+            }
             Event::ObjectPut { object, size_bytes } => {
                 self.objects.hold(object, size_bytes);
             }
@@ -81,6 +107,9 @@ impl Executor {
             Event::TimeoutDue => self.on_timeout_due(now, commands),
         }
         self.start_ready(now, commands);
+        if !self.rooms.waiting.is_empty() {
+            self.make_room(commands);
+        }
     }
 
     /// When a `TimeoutDue` is wanted.
@@ -103,7 +132,7 @@ impl Executor {
             ToExecutor::Run(assignment) => self.on_run(now, assignment, commands),
             ToExecutor::Cancel { attempt } => self.on_cancel(now, attempt, commands),
             ToExecutor::Recall { attempt } => self.on_recall(attempt, commands),
-            ToExecutor::Release { objects } => self.on_release(objects, commands),
+            ToExecutor::Release { objects } => self.on_release(now, objects, commands),
             ToExecutor::Replicate { object, sources } => {
                 if let Some(size_bytes) = self.objects.size_bytes(object) {
                     let took = Duration::ZERO;
@@ -210,6 +239,7 @@ impl Executor {
             if running.killed.replace(why) != Some(why) {
                 self.cancelled.entry(attempt.task.job).or_default().running += 1;
                 commands.push(Command::Kill { attempt, why });
+                self.refuse_killed(attempt, commands);
             }
             return;
         }
@@ -224,10 +254,21 @@ impl Executor {
         }
     }
 
-    fn on_release(&mut self, mut objects: Vec<ObjectKey>, commands: &mut Commands) {
-        objects.retain(|object| self.objects.release(*object));
+    fn on_release(&mut self, now: Time, mut objects: Vec<ObjectKey>, commands: &mut Commands) {
+        let mut orphans = Vec::new();
+        objects.retain(|object| match self.objects.release(*object) {
+            Some(waiters) => {
+                orphans.extend(waiters);
+                true
+            }
+            None => false,
+        });
         if !objects.is_empty() {
             commands.push(Command::Drop { objects });
+        }
+        for token in orphans {
+            let failure = Failure::new(FailureKind::ObjectLost, "an input is no longer here");
+            self.end_unstarted(now, token, Outcome::Failed(failure), commands);
         }
     }
 
@@ -274,7 +315,7 @@ impl Executor {
     ) {
         let Some(fetching) = self.objects.hold(object, size_bytes) else { return };
         if fetching.released {
-            return self.on_release(vec![object], commands);
+            return self.on_release(now, vec![object], commands);
         }
         let took = now.since(fetching.since);
         commands.push(Command::Say(FromExecutor::ReplicaAdded { object, size_bytes, took }));
@@ -318,6 +359,7 @@ impl Executor {
             self.deadlines.remove(&(deadline, token));
         }
         self.admission.give_back(entry.class, &running.cores);
+        self.unpin_inputs(token, &entry);
         self.freed = true;
         let was_cancelled = running.killed == Some(KillReason::Cancelled);
         let succeeded = self.settle_outputs(running, &outcome, commands);
@@ -384,7 +426,9 @@ impl Executor {
             if running.killed.is_none() {
                 let why = KillReason::TimedOut(deadline.since(running.started));
                 running.killed = Some(why);
-                commands.push(Command::Kill { attempt: entry.attempt, why });
+                let attempt = entry.attempt;
+                commands.push(Command::Kill { attempt, why });
+                self.refuse_killed(attempt, commands);
             }
         }
     }
@@ -424,12 +468,16 @@ impl Executor {
         let mut started = std::mem::take(&mut self.started);
         let late = self.set_aside.iter().filter(|(_, cores)| cores.is_none());
         let late = late.filter_map(|(token, _)| Some(self.attempts.get(*token)?.class));
+        self.freed = false;
         self.admission.admit(late, &mut started);
         for (token, cores) in started.drain(..) {
-            self.start(now, token, cores, commands);
+            self.admitted(now, token, cores, commands);
         }
         self.started = started;
-        self.freed = false;
+        if self.freed {
+            // One that was admitted found an input lost, and gave its cores back.
+            self.start_ready(now, commands);
+        }
     }
 
     /// Sets aside what has become free for those who still lack it, ahead of all others.
@@ -454,7 +502,7 @@ impl Executor {
         if lacks_nothing && let Some(Some(cores)) = self.set_aside.get_mut(&token).map(Option::take)
         {
             self.set_aside.remove(&token);
-            self.start(now, token, cores, commands);
+            self.admitted(now, token, cores, commands);
         }
     }
 
@@ -488,7 +536,7 @@ impl Executor {
             _ => return,
         };
         match self.admission.start_at_once(class) {
-            Some(cores) => self.start(now, token, cores, commands),
+            Some(cores) => self.admitted(now, token, cores, commands),
             None => self.queue(token),
         }
     }
@@ -505,13 +553,26 @@ impl Executor {
         };
     }
 
-    fn start(&mut self, now: Time, token: Token, cores: Cores, commands: &mut Commands) {
+    fn admitted(&mut self, now: Time, token: Token, cores: Cores, commands: &mut Commands) {
         let Some(entry) = self.attempts.get_mut(token) else { return };
         let (Stage::Waiting { assignment, .. } | Stage::Ready { assignment }) =
             std::mem::replace(&mut entry.stage, Stage::Ended)
         else {
             return;
         };
+        self.stage(now, token, assignment, cores, commands);
+    }
+
+    /// Starts an attempt whose inputs are all in memory, and pinned there.
+    fn start(
+        &mut self,
+        now: Time,
+        token: Token,
+        assignment: Box<Assignment>,
+        cores: Cores,
+        commands: &mut Commands,
+    ) {
+        let Some(entry) = self.attempts.get_mut(token) else { return };
         let deadline = assignment.template.timeout.map(|timeout| now + timeout);
         entry.stage = Stage::Running(Running {
             started: now,
@@ -519,7 +580,9 @@ impl Executor {
             first_output: assignment.first_output,
             cores: cores.clone(),
             killed: None,
+            reads: staging::taken(&assignment).collect(),
         });
+        self.running += 1;
         self.deadlines.extend(deadline.map(|deadline| (deadline, token)));
         commands.push(Command::Start { assignment, cores });
     }
@@ -527,16 +590,20 @@ impl Executor {
     /// Takes an attempt out that has not started.
     fn take_unstarted(&mut self, token: Token) -> Option<Entry> {
         let entry = self.attempts.get(token)?;
+        let (class, rank) = (entry.class, entry.rank());
         match entry.stage {
             Stage::Running(_) => return None,
             Stage::Ready { .. } => {
-                self.admission.remove(entry.class, entry.rank());
+                self.admission.remove(class, rank);
                 self.freed = true; // Another may have been kept back for it.
+            }
+            Stage::Staged(_) => {
+                self.unstage(token);
+                self.freed = true;
             }
             Stage::Waiting { .. } | Stage::Ended => {}
         }
         if let Some(room) = self.set_aside.remove(&token) {
-            let class = entry.class;
             room.iter().for_each(|cores| self.admission.give_back(class, cores));
             self.freed = true;
         }

@@ -11,8 +11,10 @@ mod event;
 mod executor;
 mod hash;
 mod objects;
+mod room;
 
 pub use cores::Cores;
 pub use event::{Command, Config, Event, KillReason};
 pub use executor::Executor;
 pub use hash::FastHasher;
+pub use room::{RoomAnswer, RoomFor, RoomId};

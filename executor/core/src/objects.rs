@@ -1,6 +1,8 @@
-//! Which objects are here and which are on their way.
+//! Which objects are here, in memory or on disk, and which are on their way.
 
-use drawloom_model::{ObjectKey, Time};
+use std::collections::BTreeMap;
+
+use drawloom_model::{INLINE_LIMIT_BYTES, ObjectKey, Time};
 
 use crate::attempts::Token;
 use crate::hash::FastMap;
@@ -9,14 +11,38 @@ use crate::hash::FastMap;
 #[derive(Default)]
 pub(crate) struct Objects {
     known: FastMap<ObjectKey, Presence>,
+    /// Large objects in memory that no started attempt reads, the least recently used first.
+    idle: BTreeMap<u64, ObjectKey>,
+    uses: u64,
+    /// How many are on their way to the disk, and back.
+    spilling: usize,
+    restoring: usize,
 }
 
 /// What is known of an object.
-pub(crate) enum Presence {
+enum Presence {
     /// It is here.
-    Held { size_bytes: u64 },
+    Held(Held),
     /// It is being fetched.
     Fetching(Fetching),
+}
+
+/// An object that is here.
+struct Held {
+    size_bytes: u64,
+    place: Place,
+    /// Started attempts that take it.
+    readers: u32,
+    /// Its place in the order of uses, where it is idle.
+    used: u64,
+}
+
+/// Where an object that is here is, and who waits for it to be in memory.
+enum Place {
+    Memory,
+    Spilling(Vec<Token>),
+    Disk,
+    Restoring(Vec<Token>),
 }
 
 /// A transfer on its way.
@@ -36,10 +62,22 @@ pub(crate) enum Found {
     Nowhere,
 }
 
+/// What an attempt that starts finds.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Pinned {
+    /// It can be read.
+    InMemory,
+    /// It is on disk and is to be restored.
+    OnDisk,
+    /// It is being moved, and will be in memory.
+    Moving,
+    Nowhere,
+}
+
 impl Objects {
     pub(crate) fn size_bytes(&self, object: ObjectKey) -> Option<u64> {
         match self.known.get(&object) {
-            Some(Presence::Held { size_bytes }) => Some(*size_bytes),
+            Some(Presence::Held(held)) => Some(held.size_bytes),
             _ => None,
         }
     }
@@ -47,7 +85,7 @@ impl Objects {
     /// Whether the object is here; where it is on its way, `waiter` is told of its arrival.
     pub(crate) fn want(&mut self, object: ObjectKey, waiter: Token) -> Found {
         match self.known.get_mut(&object) {
-            Some(Presence::Held { .. }) => Found::Here,
+            Some(Presence::Held(_)) => Found::Here,
             Some(Presence::Fetching(fetching)) => {
                 fetching.released = false;
                 fetching.waiters.push(waiter);
@@ -74,10 +112,19 @@ impl Objects {
         self.known.insert(object, Presence::Fetching(fetching));
     }
 
+    /// An object is here, and in memory unless it was here before.
     pub(crate) fn hold(&mut self, object: ObjectKey, size_bytes: u64) -> Option<Fetching> {
-        match self.known.insert(object, Presence::Held { size_bytes }) {
+        if let Some(Presence::Held(_)) = self.known.get(&object) {
+            return None; // Made twice; whoever moves it finds out where it is.
+        }
+        let used = self.next_use();
+        let held = Held { size_bytes, place: Place::Memory, readers: 0, used };
+        if is_large(size_bytes) {
+            self.idle.insert(used, object);
+        }
+        match self.known.insert(object, Presence::Held(held)) {
             Some(Presence::Fetching(fetching)) => Some(fetching),
-            _ => None,
+            Some(Presence::Held(_)) | None => None,
         }
     }
 
@@ -91,15 +138,177 @@ impl Objects {
         None
     }
 
-    /// Forgets an object; whether its replica can be dropped at once.
-    pub(crate) fn release(&mut self, object: ObjectKey) -> bool {
-        match self.known.get_mut(&object) {
-            Some(Presence::Held { .. }) => self.known.remove(&object).is_some(),
-            Some(Presence::Fetching(fetching)) => {
-                fetching.released = true;
-                false
+    /// Forgets an object; whether its replica can be dropped at once, and who waited for it to
+    /// come back into memory.
+    pub(crate) fn release(&mut self, object: ObjectKey) -> Option<Vec<Token>> {
+        if let Some(Presence::Fetching(fetching)) = self.known.get_mut(&object) {
+            fetching.released = true;
+            return None;
+        }
+        let Some(Presence::Held(held)) = self.known.remove(&object) else { return None };
+        self.idle.remove(&held.used);
+        match held.place {
+            Place::Spilling(waiters) => {
+                self.spilling -= 1;
+                Some(waiters)
             }
-            None => false,
+            Place::Restoring(waiters) => {
+                self.restoring -= 1;
+                Some(waiters)
+            }
+            Place::Memory | Place::Disk => Some(Vec::new()),
         }
     }
+
+    /// An attempt that starts takes the object: it stays in memory, or comes back to it and the
+    /// attempt is told.
+    pub(crate) fn pin(&mut self, object: ObjectKey, reader: Token) -> Pinned {
+        let Some(Presence::Held(held)) = self.known.get_mut(&object) else {
+            return Pinned::Nowhere;
+        };
+        held.readers += 1;
+        match &mut held.place {
+            Place::Memory => {
+                if held.readers == 1 {
+                    self.idle.remove(&held.used);
+                }
+                Pinned::InMemory
+            }
+            Place::Disk => {
+                held.place = Place::Restoring(vec![reader]);
+                self.restoring += 1;
+                Pinned::OnDisk
+            }
+            Place::Spilling(waiters) | Place::Restoring(waiters) => {
+                waiters.push(reader);
+                Pinned::Moving
+            }
+        }
+    }
+
+    /// An attempt that took the object needs it no more.
+    pub(crate) fn unpin(&mut self, object: ObjectKey, reader: Token) {
+        let used = self.next_use();
+        let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return };
+        // It may have been dropped and made again meanwhile; then nobody pinned this one.
+        held.readers = held.readers.saturating_sub(1);
+        match &mut held.place {
+            Place::Memory if held.readers == 0 && is_large(held.size_bytes) => {
+                self.idle.remove(&held.used);
+                held.used = used;
+                self.idle.insert(used, object);
+            }
+            Place::Memory | Place::Disk => {}
+            Place::Spilling(waiters) | Place::Restoring(waiters) => {
+                waiters.retain(|waiter| *waiter != reader);
+            }
+        }
+    }
+
+    /// Picks what was used longest ago, up to so many bytes, to be written to disk.
+    pub(crate) fn choose_victims(&mut self, bytes: u64, victims: &mut Vec<ObjectKey>) {
+        let mut freed = 0;
+        while freed < bytes
+            && let Some((_, object)) = self.idle.pop_first()
+        {
+            let Some(Presence::Held(held)) = self.known.get_mut(&object) else { continue };
+            held.place = Place::Spilling(Vec::new());
+            self.spilling += 1;
+            freed += held.size_bytes;
+            victims.push(object);
+        }
+    }
+
+    /// The object is on disk, and no more in memory; who wants it back. Nothing where it is not
+    /// known any more.
+    pub(crate) fn spilled(&mut self, object: ObjectKey) -> Option<Spilled> {
+        let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return None };
+        let Place::Spilling(waiters) = &mut held.place else { return None };
+        self.spilling -= 1;
+        if waiters.is_empty() {
+            held.place = Place::Disk;
+            return Some(Spilled::Stays);
+        }
+        held.place = Place::Restoring(std::mem::take(waiters));
+        self.restoring += 1;
+        Some(Spilled::ComesBack)
+    }
+
+    /// The object could not be written to disk, or is back in memory; who waited for that.
+    pub(crate) fn in_memory(&mut self, object: ObjectKey) -> Vec<Token> {
+        let used = self.next_use();
+        let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return Vec::new() };
+        let waiters = match &mut held.place {
+            Place::Spilling(waiters) => {
+                self.spilling -= 1;
+                std::mem::take(waiters)
+            }
+            Place::Restoring(waiters) => {
+                self.restoring -= 1;
+                std::mem::take(waiters)
+            }
+            Place::Memory | Place::Disk => return Vec::new(),
+        };
+        held.place = Place::Memory;
+        held.used = used;
+        if held.readers == 0 {
+            self.idle.insert(used, object);
+        }
+        waiters
+    }
+
+    /// The object stays on disk: there is no room for it.
+    pub(crate) fn stays_on_disk(&mut self, object: ObjectKey) -> Vec<Token> {
+        let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return Vec::new() };
+        if let Place::Restoring(waiters) = &mut held.place {
+            let waiters = std::mem::take(waiters);
+            held.place = Place::Disk;
+            self.restoring -= 1;
+            return waiters;
+        }
+        Vec::new()
+    }
+
+    /// Whether nobody waits for an object that comes back from disk.
+    pub(crate) fn is_unwanted(&self, object: ObjectKey) -> bool {
+        match self.known.get(&object) {
+            Some(Presence::Held(Held { place: Place::Restoring(waiters), .. })) => {
+                waiters.is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it comes back from disk.
+    pub(crate) fn is_restoring(&self, object: ObjectKey) -> bool {
+        let held = self.known.get(&object);
+        matches!(held, Some(Presence::Held(Held { place: Place::Restoring(_), .. })))
+    }
+
+    /// How many are on their way to the disk.
+    pub(crate) fn spilling(&self) -> usize {
+        self.spilling
+    }
+
+    /// How many are on their way back.
+    pub(crate) fn restoring(&self) -> usize {
+        self.restoring
+    }
+
+    fn next_use(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+}
+
+/// What becomes of an object that was written to disk.
+pub(crate) enum Spilled {
+    Stays,
+    /// Somebody has come to want it meanwhile.
+    ComesBack,
+}
+
+/// Whether it takes memory that objects share; small ones are kept elsewhere and never move.
+fn is_large(size_bytes: u64) -> bool {
+    size_bytes > INLINE_LIMIT_BYTES as u64
 }

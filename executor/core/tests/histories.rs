@@ -96,7 +96,11 @@ struct Shell {
 impl Shell {
     fn new() -> Self {
         Shell {
-            core: Executor::new(Config { capacity: capacity(), cores: vec![0, 1, 2] }),
+            core: Executor::new(Config {
+                capacity: capacity(),
+                cores: vec![0, 1, 2],
+                can_spill: false,
+            }),
             now: Time::ZERO,
             told: Vec::new(),
             running: BTreeMap::new(),
@@ -222,6 +226,9 @@ impl Shell {
             }
             Command::Keep { object, .. } => {
                 self.held.insert(*object);
+            }
+            Command::Spill { .. } | Command::Restore { .. } | Command::AnswerRoom { .. } => {
+                panic!("nobody wanted memory")
             }
             Command::Say(_) | Command::Stop => {}
         }

@@ -18,6 +18,14 @@ pub struct Config {
     pub memory_bytes: Option<u64>,
     /// The most memory that objects take; 30 % of the memory where it is not given.
     pub arena_bytes: Option<u64>,
+    /// Where objects go when that is not enough; the system's place for temporary files where none
+    /// is given.
+    pub spill: Option<PathBuf>,
+    /// The most bytes of objects on disk, 0 for none; half of what is free there where it is not
+    /// given.
+    pub spill_limit_bytes: Option<u64>,
+    /// Whether clients and executors of the same user on this machine may map its objects.
+    pub shares_memory: bool,
     /// Labels beside `arch`, `os` and `hostname`.
     pub labels: Labels,
     /// Marks that keep tasks away.
@@ -53,6 +61,9 @@ impl Default for Config {
             cores: None,
             memory_bytes: None,
             arena_bytes: None,
+            spill: None,
+            spill_limit_bytes: None,
+            shares_memory: true,
             labels: Labels::new(),
             taints: Vec::new(),
             custom: BTreeMap::new(),

@@ -16,7 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::cancellation::Cancellation;
 use crate::runner::{Completion, Job, Workers};
-use crate::store::Store;
+use crate::store::{Mover, Store};
 use crate::transfer::Peers;
 
 /// Batches of news for the scheduler.
@@ -50,6 +50,7 @@ pub(crate) struct Parts {
     pub store: Arc<Store>,
     pub workers: Workers,
     pub peers: Peers,
+    pub mover: Mover,
     pub news: mpsc::UnboundedReceiver<News>,
     pub news_sender: mpsc::UnboundedSender<News>,
     pub inbox: ToExecutorReceiver,
@@ -108,6 +109,7 @@ impl Driver {
             }
         };
         self.kill_all().await;
+        self.parts.store.close();
         end
     }
 
@@ -119,7 +121,10 @@ impl Driver {
             batch = self.parts.inbox.recv() => self.take_batch(batch),
             news = self.parts.news.recv() => if let Some(news) = news { self.take_news(news) },
             () = sleep_until(due), if due.is_some() => self.handle(Event::TimeoutDue),
-            _ = heartbeat.tick() => self.said.push(FromExecutor::Heartbeat),
+            _ = heartbeat.tick() => {
+                self.said.push(FromExecutor::Heartbeat);
+                self.parts.store.memory().sweep();
+            }
         }
     }
 
@@ -182,6 +187,9 @@ impl Driver {
             Command::Fetch { object, sources } => {
                 self.parts.peers.fetch(object, sources, self.parts.news_sender.clone());
             }
+            Command::Spill { object } => self.parts.mover.spill(object),
+            Command::Restore { object } => self.parts.mover.restore(object),
+            Command::AnswerRoom { room, answer } => self.parts.store.wishes().answer(room, answer),
             Command::Start { assignment, cores } => self.start(assignment, cores),
             Command::Kill { attempt, why } => {
                 tracing::debug!(?attempt, ?why, "attempt is killed");
@@ -287,8 +295,12 @@ impl Driver {
             self.end.get_or_insert(End::Disconnected);
         }
         metrics::gauge!("executor_attempts").set(self.parts.core.attempts() as f64);
-        metrics::gauge!("executor_arena_used_bytes")
-            .set(self.parts.store.arena().used_bytes() as f64);
+        let memory = self.parts.store.memory();
+        metrics::gauge!("executor_arena_used_bytes").set(memory.used_bytes() as f64);
+        metrics::gauge!("executor_arena_resident_bytes").set(memory.resident_bytes() as f64);
+        if let Some(disk) = self.parts.store.disk() {
+            metrics::gauge!("executor_spilled_bytes").set(disk.used_bytes() as f64);
+        }
     }
 
     /// Ends whatever still runs, and waits a little for it to go.

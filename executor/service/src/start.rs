@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use drawloom_executor_core::{Config as CoreConfig, Event, Executor};
-use drawloom_model::{ExecutorInfo, ObjectKey, Value};
+use drawloom_executor_core::{Config as CoreConfig, Event, Executor, RoomFor};
+use drawloom_model::{ExecutorInfo, ObjectKey, ToExecutor, Value};
 use drawloom_proto::ListenError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,8 +13,9 @@ use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
 use crate::leftovers;
+use crate::local::LocalServer;
 use crate::runner::Workers;
-use crate::store::{ArenaFull, Store};
+use crate::store::{Kept, Mover, NoRoom, SpillDirectory, Store};
 use crate::transfer::{Peers, Server};
 
 /// An executor could not start, or did not end well.
@@ -65,6 +66,7 @@ pub struct Handle {
     objects: LocalObjects,
     loop_task: JoinHandle<End>,
     _server: Option<Server>,
+    _local: Option<LocalServer>,
 }
 
 /// An executor's objects, for whoever shares its process.
@@ -74,24 +76,80 @@ pub struct LocalObjects {
     news: mpsc::UnboundedSender<News>,
 }
 
+/// What an executor's objects take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    /// How many there are, small ones among them.
+    pub objects: usize,
+    /// Shared memory in use.
+    pub memory_bytes: u64,
+    /// Arenas, one for each job that has objects in shared memory or had some just before.
+    pub arenas: usize,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+}
+
 impl LocalObjects {
     pub(crate) fn new(store: Arc<Store>, news: mpsc::UnboundedSender<News>) -> Self {
         LocalObjects { store, news }
     }
 
-    /// The object, if it is here; its bytes are shared, not copied.
+    /// The object, if it is here and in memory; its bytes are shared, not copied.
     pub fn get(&self, object: ObjectKey) -> Option<Value> {
         self.store.get(object)
     }
 
-    /// Keeps an object until the scheduler releases it.
+    /// The object, if it is here; one that is on disk is read from there.
+    ///
+    /// # Errors
+    /// When it cannot be read back as it was.
+    pub async fn read(&self, object: ObjectKey) -> Result<Option<Value>, String> {
+        let spilled = match self.store.find(object) {
+            None => return Ok(None),
+            Some(Kept::Memory(value)) => return Ok(Some(value)),
+            Some(Kept::Disk(spilled)) => spilled,
+        };
+        let read = move || {
+            let mut data = vec![0; spilled.size_bytes as usize];
+            spilled.read(0, &mut data).map_err(|error| error.to_string())?;
+            Ok(Some(Value { object_type: spilled.object_type.clone(), data: data.into() }))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
+    }
+
+    /// Keeps an object until the scheduler releases it. Waits while others make room.
     ///
     /// # Errors
     /// When there is no room for it.
-    pub fn put(&self, object: ObjectKey, value: Value) -> Result<(), ArenaFull> {
+    pub async fn put(&self, object: ObjectKey, value: Value) -> Result<(), NoRoom> {
         let Value { object_type, data } = value;
-        self.insert(object, Value { object_type, data: self.store.settle(data)? });
+        let data = self.store.settle(object.job, data, RoomFor::Client).await?;
+        self.insert(object, Value { object_type, data });
         Ok(())
+    }
+
+    /// What its memory and disk hold at the moment.
+    pub fn usage(&self) -> Usage {
+        let memory = self.store.memory();
+        Usage {
+            objects: self.store.len(),
+            memory_bytes: memory.used_bytes(),
+            arenas: memory.arenas(),
+            disk_bytes: self.store.disk().map_or(0, |disk| disk.used_bytes()),
+        }
+    }
+
+    /// Whether the object is here.
+    pub(crate) fn holds(&self, object: ObjectKey) -> bool {
+        self.store.find(object).is_some()
+    }
+
+    /// Forgets objects that the scheduler never heard of.
+    pub(crate) fn discard(&self, objects: Vec<ObjectKey>) {
+        if !objects.is_empty() {
+            let release = ToExecutor::Release { objects };
+            let _ = self.news.send(News::Event(Event::Told(release)));
+        }
     }
 
     /// Keeps an object whose data is where it belongs.
@@ -147,10 +205,12 @@ pub async fn start(
     inbox: ToExecutorReceiver,
 ) -> Result<Handle, ExecutorError> {
     let Machine { mut info, cores, arena_bytes } = discover(&config);
-    let store = Store::new(arena_bytes)
+    let (news_sender, news) = mpsc::unbounded_channel();
+    let disk = spill_directory(&config);
+    let can_spill = disk.is_some();
+    let store = Store::new(arena_bytes, disk, news_sender.clone())
         .map_err(|source| ExecutorError::Arena { bytes: arena_bytes, source })?;
     let store = Arc::new(store);
-    let (news_sender, news) = mpsc::unbounded_channel();
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
     let server = match &config.listen {
         Some(listen) => {
@@ -162,13 +222,37 @@ pub async fn start(
     if config.runs_processes {
         remove_leftovers(&config);
     }
-    let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores });
-    let heartbeat = config.heartbeat;
+    let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores, can_spill });
+    let (heartbeat, shares_memory) = (config.heartbeat, config.shares_memory);
     let workers = Workers::new(Arc::clone(&store), config);
     let peers = Peers::new(Arc::clone(&store));
-    let parts = Parts { core, store, workers, peers, news, news_sender, inbox, outbox, heartbeat };
+    let mover = Mover::new(Arc::clone(&store), news_sender.clone());
+    let parts =
+        Parts { core, store, workers, peers, mover, news, news_sender, inbox, outbox, heartbeat };
     let loop_task = tokio::spawn(Driver::new(parts).run());
-    Ok(Handle { info, objects, loop_task, _server: server })
+    let local = shares_memory.then(|| serve_local(&info.address, &objects)).flatten();
+    Ok(Handle { info, objects, loop_task, _server: server, _local: local })
+}
+
+/// Where objects go when memory is short, unless that is not wanted.
+fn spill_directory(config: &Config) -> Option<Arc<SpillDirectory>> {
+    let place = config.spill.clone().unwrap_or_else(std::env::temp_dir);
+    let limit_bytes = config.spill_limit_bytes.unwrap_or_else(|| {
+        let free = rustix::fs::statvfs(&place).map(|system| system.f_bavail * system.f_frsize);
+        // A place that is made later has no limit but its file system's.
+        free.map_or(u64::MAX, |free| free / 2)
+    });
+    (limit_bytes > 0).then(|| SpillDirectory::new(place, limit_bytes))
+}
+
+/// Serves clients on this machine; without that they fetch objects as others do.
+fn serve_local(address: &str, objects: &LocalObjects) -> Option<LocalServer> {
+    if address.is_empty() {
+        return None;
+    }
+    let started = LocalServer::start(address, objects.clone());
+    let failed = |error: &io::Error| tracing::warn!(%error, "clients get no shared memory");
+    started.inspect_err(failed).ok()
 }
 
 /// Goes on beside everything else, however much there is.

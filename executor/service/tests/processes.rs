@@ -7,8 +7,8 @@ use std::time::Duration;
 use common::*;
 use drawloom_executor::Config;
 use drawloom_model::{
-    Assignment, Failure, FailureKind, FromExecutor, Outcome, ProcessInput, ProcessOutput,
-    ProcessSpec, TaskKey, ToExecutor, Value,
+    Assignment, Failure, FailureKind, FromExecutor, JobKey, ObjectKey, Outcome, ProcessInput,
+    ProcessOutput, ProcessSpec, TaskKey, ToExecutor, Value,
 };
 
 async fn run(assignment: Assignment) -> Result<Vec<Value>, Failure> {
@@ -230,4 +230,84 @@ async fn memory_beyond_the_request_is_refused() {
         let failure = loom.result(task).await.expect_err("too much");
         assert_eq!(failure.kind, FailureKind::OutOfMemory, "{failure}");
     }
+}
+
+/// Reads what is mapped as `x`.
+const READ_X: &str = r#"
+IFS=: read descriptor offset length <<END
+$DRAWLOOM_MAP_x
+END
+tail -c +$((offset + 1)) /proc/self/fd/$descriptor | head -c $length
+"#;
+
+#[tokio::test]
+async fn inputs_are_mapped_from_shared_memory() {
+    let mut loom = Loom::new(config()).await;
+    let made = loom.result(fill(0, 1_000_000, 0.25)).await.expect("a vector");
+    let put = ObjectKey { job: JobKey::VAULT, index: 7 };
+    let value = Value::blob((0..200_000).map(|index| (index / 9) as u8).collect::<Vec<_>>());
+    loom.handle.objects().put(put, value.clone()).await.expect("room");
+    let small = Value::blob("a few words");
+    // One lies in the arena of its job, one in another, one in none.
+    let inputs = [(local(object(0)), made[0].data.clone()), (local(put), value.data)];
+    let inputs = inputs.into_iter().chain([(inline(small.clone()), small.data)]);
+    for (index, (input, expected)) in (1..).zip(inputs) {
+        let mut spec = script(READ_X, vec![ProcessOutput::Stdout]);
+        spec.inputs = vec![ProcessInput::Map("x".into())];
+        let mut task = process(index, spec);
+        task.inputs.push(input);
+        let read = loom.result(task).await.expect("mapped");
+        assert!(read[0].data == expected);
+    }
+    let before = loom.handle.objects().usage();
+    assert_eq!(before.arenas, 2, "of the job and of what was put");
+}
+
+#[tokio::test]
+async fn what_is_mapped_cannot_be_written_through_its_descriptor() {
+    let mut loom = Loom::new(config()).await;
+    loom.result(fill(0, 100_000, 0.25)).await.expect("a vector");
+    // A plain shell knows no descriptors beyond 9.
+    let argv = ["bash", "-c", "echo spoilt >&${DRAWLOOM_MAP_x%%:*}"].map(str::to_owned).to_vec();
+    let mut spec = ProcessSpec { argv, ..ProcessSpec::default() };
+    spec.inputs = vec![ProcessInput::Map("x".into())];
+    let mut task = process(1, spec);
+    task.inputs.push(local(object(0)));
+    let failure = loom.result(task).await.expect_err("it may only read");
+    assert!(failure.message.contains("Bad file descriptor"), "{failure}");
+    let kept = loom.handle.objects().get(object(0)).expect("there");
+    assert_eq!(f32s(&kept), vec![0.25; 100_000]);
+}
+
+#[tokio::test]
+async fn outputs_are_kept_where_they_were_written() {
+    let mut loom = Loom::new(config()).await;
+    let text = "head -c 3000000 /dev/zero > /proc/self/fd/$DRAWLOOM_OUT_big
+        printf tiny > /proc/self/fd/$DRAWLOOM_OUT_small";
+    let outputs = ["big", "small", "none"].map(|name| ProcessOutput::Map(name.into())).to_vec();
+    let made = loom.result(process(1, script(text, outputs))).await.expect("written");
+    let lens = made.iter().map(|value| value.data.len()).collect::<Vec<_>>();
+    assert_eq!((lens, made[1].data.as_ref()), (vec![3_000_000, 4, 0], &b"tiny"[..]));
+    // The next one maps what this one wrote.
+    let mut spec = script(READ_X, vec![ProcessOutput::Stdout]);
+    spec.inputs = vec![ProcessInput::Map("x".into())];
+    let mut next = process(2, spec);
+    next.inputs.push(local(object(100)));
+    assert_eq!(loom.result(next).await.expect("mapped")[0].data.len(), 3_000_000);
+}
+
+#[tokio::test]
+async fn what_cannot_be_mapped_is_told() {
+    let limited = drawloom_executor::Config { output_limit_bytes: 1_000_000, ..config() };
+    let mut loom = Loom::new(limited).await;
+    let too_much = "head -c 3000000 /dev/zero > /proc/self/fd/$DRAWLOOM_OUT_x";
+    let outputs = vec![ProcessOutput::Map("x".into())];
+    let failure = loom.result(process(1, script(too_much, outputs))).await.expect_err("too much");
+    assert!(
+        failure.message.contains("ile too large") || failure.message.contains("SIGXFSZ"),
+        "{failure}"
+    );
+    let outputs = vec![ProcessOutput::Map("a b".into())];
+    let failure = loom.result(process(2, script("true", outputs))).await.expect_err("bad name");
+    assert_eq!(failure.message, "map \"a b\" must be named by letters, digits and _ alone");
 }

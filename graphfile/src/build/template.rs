@@ -100,7 +100,7 @@ fn outputs_of(way: &Way<'_>) -> Checked<Vec<String>> {
                 ProcessOutput::Stdout => "stdout",
                 ProcessOutput::Stderr => "stderr",
                 ProcessOutput::ExitCode => "exit_code",
-                ProcessOutput::File(path) => path,
+                ProcessOutput::File(path) | ProcessOutput::Map(path) => path,
             });
             names.map(str::to_owned).collect()
         }
@@ -215,7 +215,7 @@ fn roles(inputs: &[Input], mut wanted: Vec<(ProcessInput, Input)>) -> Checked<Ve
     for (place, input) in inputs.iter().enumerate() {
         let Some(found) = wanted.iter().position(|(_, object)| object == input) else {
             return Err(Fault::new(format!(
-                "input {place} of the task is neither its `stdin` nor among its `files`"
+                "input {place} of the task is neither its `stdin` nor among its `files` and `maps`"
             )));
         };
         roles.push(wanted.remove(found).0);
@@ -227,6 +227,9 @@ fn roles(inputs: &[Input], mut wanted: Vec<(ProcessInput, Input)>) -> Checked<Ve
         }
         Some((ProcessInput::File(path), _)) => {
             Err(Fault::new("is not among the task's inputs").under(path).under("files"))
+        }
+        Some((ProcessInput::Map(name), _)) => {
+            Err(Fault::new("is not among the task's inputs").under(name).under("maps"))
         }
     }
 }

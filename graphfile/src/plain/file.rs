@@ -143,6 +143,10 @@ pub(crate) struct ProcessEntry {
     /// Objects by the paths of the files they become, relative to the working directory.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// Objects that it maps from shared memory, by the ends of the variables that tell it where:
+    /// `DRAWLOOM_MAP_x` is `DESCRIPTOR:OFFSET:LENGTH`.
+    #[serde(default)]
+    pub maps: BTreeMap<String, String>,
     /// What it makes, in order; the standard output where nothing is said.
     #[serde(default = "stdout_only")]
     pub outputs: Vec<OutputEntry>,

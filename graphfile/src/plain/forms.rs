@@ -61,7 +61,7 @@ pub(crate) struct OutputEntry(pub ProcessOutput);
 
 /// Implements `Deserialize` by a visitor that is told what was expected.
 macro_rules! visited {
-    ($type:ty, $visitor:ident, $expected:literal, { $($methods:item)* }) => {
+    ($type:ty, $visitor:ident, $expected:expr, { $($methods:item)* }) => {
         struct $visitor;
         impl<'de> Visitor<'de> for $visitor {
             type Value = $type;
@@ -161,11 +161,15 @@ visited!(GpuEntry, GpuVisitor, "a number of GPUs or a table", {
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FileOutput {
-    /// The file's path, relative to the working directory.
-    file: String,
+    /// A file's path, relative to the working directory.
+    file: Option<String>,
+    /// A file in shared memory: `DRAWLOOM_OUT_` and this name is the number of its descriptor.
+    map: Option<String>,
 }
 
-visited!(OutputEntry, OutputVisitor, "stdout, stderr, exit_code or { file = \"path\" }", {
+const OUTPUT_FORMS: &str = "stdout, stderr, exit_code, { file = \"path\" } or { map = \"name\" }";
+
+visited!(OutputEntry, OutputVisitor, OUTPUT_FORMS, {
     fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
         Ok(OutputEntry(match value {
             "stdout" => ProcessOutput::Stdout,
@@ -176,7 +180,11 @@ visited!(OutputEntry, OutputVisitor, "stdout, stderr, exit_code or { file = \"pa
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let output = FileOutput::deserialize(value::MapAccessDeserializer::new(map))?;
-        Ok(OutputEntry(ProcessOutput::File(output.file)))
+        match (output.file, output.map) {
+            (Some(path), None) => Ok(OutputEntry(ProcessOutput::File(path))),
+            (None, Some(name)) => Ok(OutputEntry(ProcessOutput::Map(name))),
+            _ => Err(A::Error::custom(format!("expected {OUTPUT_FORMS}"))),
+        }
     }
 });
 

@@ -130,6 +130,7 @@ pub(super) fn tasks(builder: &mut GlobalsBuilder) {
             let added = match name {
                 "stdin" => stdin(*value, &mut objects).map(|node| entries.push((name, node))),
                 "files" => files(*value, &mut objects).map(|node| entries.push((name, node))),
+                "maps" => maps(*value, &mut objects).map(|node| entries.push((name, node))),
                 _ => match call.add_option(name, *value) {
                     Ok(true) => Ok(()),
                     // What is no option is the process's own; its struct refuses the unknown.
@@ -215,18 +216,33 @@ fn stdin(value: Value<'_>, objects: &mut BTreeMap<String, Input>) -> Checked<Kin
 }
 
 fn files(value: Value<'_>, objects: &mut BTreeMap<String, Input>) -> Checked<Kind> {
+    objects_by(value, "path", "", objects)
+}
+
+/// The names of maps are found apart from the paths of files.
+fn maps(value: Value<'_>, objects: &mut BTreeMap<String, Input>) -> Checked<Kind> {
+    objects_by(value, "name", "map:", objects)
+}
+
+fn objects_by(
+    value: Value<'_>,
+    what: &str,
+    prefix: &str,
+    objects: &mut BTreeMap<String, Input>,
+) -> Checked<Kind> {
     let Some(dict) = DictRef::from_value(value) else {
-        return Err(Fault::new("must be a dict of objects by path"));
+        return Err(Fault::new(format!("must be a dict of objects by {what}")));
     };
     let mut entries = Vec::new();
-    for (path, object) in dict.iter() {
-        let Some(path) = path.unpack_str().filter(|path| !path.is_empty()) else {
-            return Err(Fault::new("a path must be text"));
+    for (key, object) in dict.iter() {
+        let Some(key) = key.unpack_str().filter(|key| !key.is_empty()) else {
+            return Err(Fault::new(format!("a {what} must be text")));
         };
-        let object = Handle::object(object).map_err(|fault| fault.under(path))?;
-        objects.insert(path.to_owned(), object);
-        let value = Node::new(0, Kind::Text(path.to_owned()));
-        entries.push(Entry { key: path.to_owned(), line: 0, value });
+        let object = Handle::object(object).map_err(|fault| fault.under(key))?;
+        let name = format!("{prefix}{key}");
+        objects.insert(name.clone(), object);
+        let value = Node::new(0, Kind::Text(name));
+        entries.push(Entry { key: key.to_owned(), line: 0, value });
     }
     Ok(Kind::Map(entries))
 }

@@ -221,7 +221,10 @@ fn check_process(
     }
     let types = process.outputs.iter().map(|output| match output {
         ProcessOutput::ExitCode => ValueType::scalar(Some(DType::I32)),
-        ProcessOutput::Stdout | ProcessOutput::Stderr | ProcessOutput::File(_) => ValueType::Blob,
+        ProcessOutput::Stdout
+        | ProcessOutput::Stderr
+        | ProcessOutput::File(_)
+        | ProcessOutput::Map(_) => ValueType::Blob,
     });
     Ok(types.collect())
 }

@@ -9,7 +9,8 @@ mod template;
 use std::time::Duration;
 
 pub use graph::{append_chunk, split_graph};
-pub(crate) use object::{object_type, wire_type};
+pub(crate) use object::object_type;
+pub use object::wire_type;
 
 /// A span in nanoseconds; spans of more than 584 years are cut.
 pub fn nanos(span: Duration) -> u64 {

@@ -65,7 +65,7 @@ pub(crate) fn object_type(wire: Option<v1::ObjectType>) -> Result<ObjectType, Fi
 }
 
 /// The message of a type, left out for blobs.
-pub(crate) fn wire_type(object_type: &ObjectType) -> Option<v1::ObjectType> {
+pub fn wire_type(object_type: &ObjectType) -> Option<v1::ObjectType> {
     match object_type {
         ObjectType::Blob => None,
         ObjectType::Tensor { .. } => Some(object_type.into()),

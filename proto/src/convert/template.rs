@@ -164,6 +164,7 @@ impl From<&ProcessInput> for v1::ProcessInput {
         let kind = match input {
             ProcessInput::Stdin => WireInput::Stdin(v1::Empty {}),
             ProcessInput::File(path) => WireInput::File(path.clone()),
+            ProcessInput::Map(name) => WireInput::Map(name.clone()),
         };
         v1::ProcessInput { kind: Some(kind) }
     }
@@ -176,6 +177,7 @@ impl TryFrom<v1::ProcessInput> for ProcessInput {
         Ok(match required(wire.kind, "kind")? {
             WireInput::Stdin(_) => ProcessInput::Stdin,
             WireInput::File(path) => ProcessInput::File(path),
+            WireInput::Map(name) => ProcessInput::Map(name),
         })
     }
 }
@@ -186,6 +188,7 @@ impl From<&ProcessOutput> for v1::ProcessOutput {
             ProcessOutput::Stdout => WireOutput::Stdout(v1::Empty {}),
             ProcessOutput::Stderr => WireOutput::Stderr(v1::Empty {}),
             ProcessOutput::File(path) => WireOutput::File(path.clone()),
+            ProcessOutput::Map(name) => WireOutput::Map(name.clone()),
             ProcessOutput::ExitCode => WireOutput::ExitCode(v1::Empty {}),
         };
         v1::ProcessOutput { kind: Some(kind) }
@@ -200,6 +203,7 @@ impl TryFrom<v1::ProcessOutput> for ProcessOutput {
             WireOutput::Stdout(_) => ProcessOutput::Stdout,
             WireOutput::Stderr(_) => ProcessOutput::Stderr,
             WireOutput::File(path) => ProcessOutput::File(path),
+            WireOutput::Map(name) => ProcessOutput::Map(name),
             WireOutput::ExitCode(_) => ProcessOutput::ExitCode,
         })
     }

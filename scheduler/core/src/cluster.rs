@@ -1,12 +1,12 @@
 //! Executors and what is on them: soft state, told anew by executors whenever they join.
 
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptId, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey, ResourceRequest,
-    Time,
+    AttemptId, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey, ReplicaPlace,
+    ResourceRequest, Time,
 };
 use smallvec::SmallVec;
 
@@ -14,6 +14,7 @@ use crate::class::ClassId;
 use crate::ledger::{Account, Claim, Conflict, commit_all};
 use crate::load::{CLOSED, LoadTree};
 use crate::queue::Ready;
+use crate::transfers::{Sources, Transfers};
 
 /// An attempt's index in [`Cluster`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +68,9 @@ pub(crate) struct Executor {
     /// Objects it holds, with their sizes.
     pub held: BTreeMap<ObjectKey, u64>,
     pub held_bytes: u64,
+    /// Those of them that it has on disk.
+    pub spilled: BTreeSet<ObjectKey>,
+    pub spilled_bytes: u64,
     /// Tasks that may follow those it has, without waiting for their end.
     pub followers: BinaryHeap<Ready>,
     /// What may be placed there while room is kept for a gang; `None` while none is.
@@ -89,6 +93,7 @@ pub(crate) struct Cluster {
     free: Vec<ActiveIndex>,
     load: LoadTree,
     replicas: HashMap<ObjectKey, SmallVec<[ExecutorId; 2]>>,
+    transfers: Transfers,
     run_ahead: RunAhead,
     /// Executors where room is kept for a gang.
     keeping: Vec<ExecutorId>,
@@ -152,6 +157,26 @@ impl Executor {
         self.spare.as_deref()
     }
 
+    /// A replica is on disk now, or in memory again.
+    pub fn move_replica(&mut self, object: ObjectKey, place: ReplicaPlace) {
+        let Some(size_bytes) = self.held.get(&object).copied() else { return };
+        match place {
+            ReplicaPlace::Disk if self.spilled.insert(object) => self.spilled_bytes += size_bytes,
+            ReplicaPlace::Memory if self.spilled.remove(&object) => {
+                self.spilled_bytes -= size_bytes;
+            }
+            ReplicaPlace::Disk | ReplicaPlace::Memory => {}
+        }
+    }
+
+    /// Whether there was one.
+    fn drop_replica(&mut self, object: ObjectKey) -> bool {
+        self.move_replica(object, ReplicaPlace::Memory);
+        let Some(size_bytes) = self.held.remove(&object) else { return false };
+        self.held_bytes -= size_bytes;
+        true
+    }
+
     /// The devices for `request`: the fullest that fit now, else those with the least to do.
     pub fn choose_devices(&self, request: &ResourceRequest) -> SmallVec<[DeviceIndex; 2]> {
         let Some(gpu) = &request.gpu else { return SmallVec::new() };
@@ -176,6 +201,7 @@ impl Cluster {
             free: Vec::new(),
             load: LoadTree::default(),
             replicas: HashMap::new(),
+            transfers: Transfers::default(),
             run_ahead,
             keeping: Vec::new(),
         }
@@ -198,6 +224,8 @@ impl Cluster {
             device_attempts: vec![0; info.capacity.devices.len()],
             held: BTreeMap::new(),
             held_bytes: 0,
+            spilled: BTreeSet::new(),
+            spilled_bytes: 0,
             followers: BinaryHeap::new(),
             spare: None,
             draining: false,
@@ -218,6 +246,7 @@ impl Cluster {
     pub fn leave(&mut self, id: ExecutorId) -> Option<(Vec<Active>, Vec<ObjectKey>)> {
         let executor = self.executors.get_mut(id.0 as usize)?.take()?;
         self.load.set(id, CLOSED);
+        self.transfers.leave(id);
         let mut lost = Vec::new();
         for object in executor.held.keys() {
             if self.forget_holder(*object, id) {
@@ -466,11 +495,33 @@ impl Cluster {
         }
     }
 
+    /// Where `to` fetches an object, the preferred source first: one that few others fetch it from,
+    /// and of these the least loaded.
+    pub fn sources(&self, object: ObjectKey, to: ExecutorId) -> Sources {
+        let holders = self.holders(object).iter().filter_map(|id| self.executor(*id));
+        let mut holders: SmallVec<[&Executor; 4]> = holders.collect();
+        holders.sort_by_key(|executor| (executor.load_nanos(), executor.id));
+        let holders: Sources = holders.iter().map(|executor| executor.id).collect();
+        self.transfers.sources(object, to, &holders)
+    }
+
+    /// `to` is told to fetch an object from its sources.
+    pub fn begin_transfer(&mut self, object: ObjectKey, to: ExecutorId) {
+        let sources = self.sources(object, to);
+        self.transfers.begin(object, to, &sources);
+    }
+
+    /// The object has arrived there, or will not.
+    pub fn end_transfer(&mut self, object: ObjectKey, to: ExecutorId) {
+        self.transfers.end(object, to);
+    }
+
     /// Tells whether it was the last replica.
     pub fn remove_replica(&mut self, object: ObjectKey, id: ExecutorId) -> bool {
         let Some(executor) = self.executor_mut(id) else { return false };
-        let Some(size_bytes) = executor.held.remove(&object) else { return false };
-        executor.held_bytes -= size_bytes;
+        if !executor.drop_replica(object) {
+            return false;
+        }
         self.forget_holder(object, id)
     }
 
@@ -486,12 +537,11 @@ impl Cluster {
 
     /// Removes every replica of an object; the executors that held one.
     pub fn take_replicas(&mut self, object: ObjectKey) -> SmallVec<[ExecutorId; 2]> {
+        self.transfers.forget(object);
         let holders = self.replicas.remove(&object).unwrap_or_default();
         for holder in &holders {
-            if let Some(executor) = self.executor_mut(*holder)
-                && let Some(size_bytes) = executor.held.remove(&object)
-            {
-                executor.held_bytes -= size_bytes;
+            if let Some(executor) = self.executor_mut(*holder) {
+                executor.drop_replica(object);
             }
         }
         holders
@@ -529,6 +579,8 @@ impl Cluster {
             assert_eq!(ahead, executor.ahead as usize);
             let bytes: u64 = executor.held.values().sum();
             assert_eq!(bytes, executor.held_bytes);
+            let spilled: u64 = executor.spilled.iter().map(|object| executor.held[object]).sum();
+            assert_eq!(spilled, executor.spilled_bytes);
         }
     }
 }

@@ -24,6 +24,7 @@ mod scheduler;
 mod state;
 mod summary;
 mod timers;
+mod transfers;
 
 pub use config::Config;
 pub use event::{

@@ -113,6 +113,8 @@ pub struct ObjectSummary {
     pub inline: Option<Value>,
     /// Executors that hold a replica.
     pub holders: Vec<ExecutorId>,
+    /// Those of them that have it on disk.
+    pub spilled: Vec<ExecutorId>,
     /// How many unended tasks take it, plus one while it is kept by name.
     pub references: u32,
 }
@@ -164,6 +166,8 @@ pub struct ExecutorSummary {
     pub objects: u32,
     /// Their bytes.
     pub object_bytes: u64,
+    /// Those of them that are on disk.
+    pub spilled_bytes: u64,
     /// Whether it is being emptied.
     pub draining: bool,
     /// When it joined.

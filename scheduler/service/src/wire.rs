@@ -129,6 +129,7 @@ pub(crate) fn object(object: &ObjectSummary) -> v1::ObjectView {
         r#type: object.object_type.as_ref().map(Into::into),
         size_bytes: object.size_bytes,
         executors: object.holders.iter().map(|executor| executor.0).collect(),
+        spilled: object.spilled.iter().map(|executor| executor.0).collect(),
     }
 }
 
@@ -165,5 +166,6 @@ pub(crate) fn executor(clock: &Clock, executor: &ExecutorSummary) -> v1::Executo
         joined_unix_nanos: clock.unix_nanos(executor.joined_at),
         busy_core_seconds: executor.busy_core_seconds,
         tasks_ended: executor.tasks_ended,
+        spilled_bytes: executor.spilled_bytes,
     }
 }

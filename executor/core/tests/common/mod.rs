@@ -62,7 +62,7 @@ pub fn run(assignment: Assignment) -> Event {
 
 pub fn executor(cores: u64) -> Executor {
     let capacity = Capacity { cpu_milli: cores * 1000, ..Capacity::default() };
-    Executor::new(Config { capacity, cores: (0..cores as u32).collect() })
+    Executor::new(Config { capacity, cores: (0..cores as u32).collect(), can_spill: false })
 }
 
 pub fn handle(executor: &mut Executor, event: Event) -> Vec<Command> {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
@@ -30,6 +31,10 @@ pub(super) struct Confinement {
     pub entrances: Vec<Entrance>,
     /// Bytes of address space, where no control group that it has joined limits its memory.
     pub memory_bytes: Option<u64>,
+    /// Descriptors that it inherits.
+    pub inherited: Vec<Arc<OwnedFd>>,
+    /// The most bytes that a file may have which it writes.
+    pub file_bytes: Option<u64>,
 }
 
 /// Makes the command start a session of its own, confined, that dies with this thread.
@@ -51,8 +56,15 @@ pub(super) fn confine(command: &mut Command, confinement: Confinement) {
         if let Some(cores) = &confinement.affinity {
             let _ = rustix::thread::sched_setaffinity(None, cores);
         }
+        for descriptor in &confinement.inherited {
+            // Only in the child: its table of descriptors is its own.
+            rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
+        }
+        if let Some(bytes) = confinement.file_bytes {
+            limit(Resource::Fsize, bytes)?;
+        }
         if let Some(bytes) = confinement.memory_bytes.filter(|_| !limits_memory) {
-            limit_address_space(bytes)?;
+            limit(Resource::As, bytes)?;
         }
         Ok(())
     };
@@ -61,11 +73,11 @@ pub(super) fn confine(command: &mut Command, confinement: Confinement) {
     unsafe { command.pre_exec(prepare) };
 }
 
-/// Limits what this process may map, unless it was limited to less before.
-fn limit_address_space(bytes: u64) -> rustix::io::Result<()> {
-    let inherited = rustix::process::getrlimit(Resource::As).maximum;
-    let limit = Some(inherited.map_or(bytes, |inherited| inherited.min(bytes)));
-    rustix::process::setrlimit(Resource::As, Rlimit { current: limit, maximum: limit })
+/// Limits what this process may have of a resource, unless it was limited to less before.
+fn limit(resource: Resource, amount: u64) -> rustix::io::Result<()> {
+    let inherited = rustix::process::getrlimit(resource).maximum;
+    let limit = Some(inherited.map_or(amount, |inherited| inherited.min(amount)));
+    rustix::process::setrlimit(resource, Rlimit { current: limit, maximum: limit })
 }
 
 /// What to do with an output.

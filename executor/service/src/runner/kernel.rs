@@ -6,14 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use drawloom_executor_core::RoomFor;
 use drawloom_kernels::{CpuContext, KernelError, Operand, Outputs};
 use drawloom_model::{
-    Failure, FailureKind, INLINE_LIMIT_BYTES, KernelCall, MILLI, ObjectType, Value,
+    AttemptId, Failure, FailureKind, INLINE_LIMIT_BYTES, KernelCall, MILLI, ObjectType, Value,
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Job, RunContext};
-use crate::store::{Draft, Store};
+use crate::store::{Draft, NoRoom, Store};
 
 /// Runs a kernel on this thread, or on a pool of as many threads as the attempt has cores.
 pub(super) fn run(
@@ -28,7 +29,7 @@ pub(super) fn run(
         .iter()
         .map(|value| Operand { object_type: &value.object_type, data: &value.data });
     let operands = operands.collect::<Vec<_>>();
-    let mut outputs = StoreOutputs { store: &context.store, made: Vec::new() };
+    let mut outputs = StoreOutputs::new(&context.store, job);
     let cpu = CpuContext::new(cores, job.cancellation.flag(), pool.as_ref());
     // A panic leaves nothing behind: inputs are immutable, outputs are dropped.
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -37,7 +38,7 @@ pub(super) fn run(
     context.pools.give_back(pool);
     match result {
         Ok(Ok(())) => Ok(outputs.finish()),
-        Ok(Err(error)) => Err(failure(error)),
+        Ok(Err(error)) => Err(failure(error, outputs.full)),
         Err(panic) => {
             let message = format!("kernel {} panicked: {}", call.name, panic_message(&*panic));
             Err(Failure::new(FailureKind::Application, message))
@@ -52,7 +53,10 @@ fn shared_cores(job: &Job) -> usize {
     milli.div_ceil(MILLI).max(1) as usize
 }
 
-fn failure(error: KernelError) -> Failure {
+fn failure(error: KernelError, full: Option<NoRoom>) -> Failure {
+    if let (KernelError::OutOfMemory { .. }, Some(full)) = (&error, full) {
+        return Failure::new(FailureKind::OutOfMemory, full.to_string());
+    }
     let kind = match error {
         KernelError::UnknownKernel(_) => FailureKind::Spawn,
         KernelError::OutOfMemory { .. } => FailureKind::OutOfMemory,
@@ -103,7 +107,10 @@ impl Pools {
 /// Memory for a kernel's outputs: large ones where they will stay, so that nothing is copied.
 struct StoreOutputs<'s> {
     store: &'s Store,
+    attempt: AttemptId,
     made: Vec<(ObjectType, Buffer)>,
+    /// Why there was no memory.
+    full: Option<NoRoom>,
 }
 
 enum Buffer {
@@ -137,15 +144,24 @@ impl Outputs for StoreOutputs<'_> {
     }
 }
 
-impl StoreOutputs<'_> {
+impl<'s> StoreOutputs<'s> {
+    fn new(store: &'s Store, job: &Job) -> Self {
+        StoreOutputs { store, attempt: job.assignment.attempt, made: Vec::new(), full: None }
+    }
+
     /// Memory for one output.
-    fn buffer(&self, bytes: u64) -> Result<Buffer, KernelError> {
+    fn buffer(&mut self, bytes: u64) -> Result<Buffer, KernelError> {
         let full = KernelError::OutOfMemory { bytes };
         let len = usize::try_from(bytes).map_err(|_| full.clone())?;
         if len <= INLINE_LIMIT_BYTES {
             return Ok(Buffer::on_heap(len));
         }
-        Ok(Buffer::Arena(self.store.arena().allocate(len).map_err(|_| full)?))
+        let (job, purpose) = (self.attempt.task.job, RoomFor::Attempt(self.attempt));
+        let draft = self.store.allocate_blocking(job, len, purpose);
+        draft.map(Buffer::Arena).map_err(|error| {
+            self.full = Some(error);
+            full
+        })
     }
 
     fn finish(self) -> Vec<Value> {

@@ -2,6 +2,7 @@
 
 mod child;
 mod kernel;
+mod mapped;
 mod process;
 mod scratch;
 

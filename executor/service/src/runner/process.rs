@@ -5,17 +5,20 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use drawloom_executor_core::RoomFor;
 use drawloom_model::{
-    DType, Failure, FailureKind, MILLI, ObjectType, ProcessInput, ProcessOutput, ProcessSpec,
-    ResourceRequest, Shape, Value,
+    Assignment, DType, Failure, FailureKind, JobKey, MILLI, ObjectType, ProcessInput,
+    ProcessOutput, ProcessSpec, ResourceRequest, Shape, Value,
 };
 use rustix::thread::CpuSet;
 
 use super::child::{Capture, Confinement, Ended, Keep, Running, confine};
+use super::mapped::Mappings;
 use super::scratch::Scratch;
 use super::{Job, RunContext};
 use crate::cgroup::{Group, GroupLimits};
 use crate::leftovers;
+use crate::store::Store;
 
 /// Where executables are looked for when this process has no `PATH` itself.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -28,13 +31,21 @@ pub(super) fn run(
     context: &RunContext,
 ) -> Result<Vec<Value>, Failure> {
     let scratch = Scratch::new(spec, &context.config)?;
-    let stdin = provide_inputs(spec, job, &scratch)?;
+    let (stdin, mappings) = provide_inputs(spec, job, &scratch, &context.store)?;
     let group = context.config.control_groups.then(|| make_group(request, job)).flatten();
     let mut command = command(spec, request, job, &scratch)?;
     let memory_bytes = Some(request.memory_bytes).filter(|bytes| *bytes > 0);
     let entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
-    let affinity = affinity(&job.cores);
-    confine(&mut command, Confinement { affinity, entrances, memory_bytes });
+    mappings.tell(&mut command);
+    let confinement = Confinement {
+        affinity: affinity(&job.cores),
+        entrances,
+        memory_bytes,
+        inherited: mappings.inherited(),
+        // Files in memory are bounded by nothing else while they are written.
+        file_bytes: mappings.has_outputs().then_some(context.config.output_limit_bytes),
+    };
+    confine(&mut command, confinement);
     let captures = captures(spec, context.config.output_limit_bytes);
     let running = Running::start(command, stdin, captures, &job.cancellation, group.as_ref())
         .map_err(|error| not_started(spec, &error))?;
@@ -45,28 +56,39 @@ pub(super) fn run(
         return Err(out_of_memory(request, "killed", &ended));
     }
     check_end(spec, &ended, context, request)?;
-    collect_outputs(spec, ended, &scratch, context)
+    let collector = Collector {
+        scratch: &scratch,
+        mappings: &mappings,
+        assignment: &job.assignment,
+        store: &context.store,
+        limit_bytes: context.config.output_limit_bytes,
+    };
+    collector.collect(spec, ended)
 }
 
-/// Writes files; the data for the standard input, if any.
+/// Writes files and finds what is mapped; the data for the standard input, if any.
 fn provide_inputs(
     spec: &ProcessSpec,
     job: &Job,
     scratch: &Scratch,
-) -> Result<Option<Bytes>, Failure> {
+    store: &Store,
+) -> Result<(Option<Bytes>, Mappings), Failure> {
     if spec.inputs.len() != job.inputs.len() {
         let (given, named) = (job.inputs.len(), spec.inputs.len());
         let message = format!("the task takes {given} object(s), the process names {named}");
         return Err(Failure::new(FailureKind::Spawn, message));
     }
     let mut stdin = None;
+    let mut mappings = Mappings::default();
     for (input, value) in spec.inputs.iter().zip(&job.inputs) {
         match input {
             ProcessInput::Stdin => stdin = Some(value.data.clone()),
             ProcessInput::File(path) => scratch.write(path, &value.data)?,
+            ProcessInput::Map(name) => mappings.add_input(name, value, &job.assignment, store)?,
         }
     }
-    Ok(stdin)
+    mappings.add_outputs(spec)?;
+    Ok((stdin, mappings))
 }
 
 fn make_group(request: &ResourceRequest, job: &Job) -> Option<Group> {
@@ -198,6 +220,7 @@ fn signal_name(signal: i32) -> &'static str {
         libc::SIGPIPE => " (SIGPIPE)",
         libc::SIGTERM => " (SIGTERM)",
         libc::SIGXCPU => " (SIGXCPU)",
+        libc::SIGXFSZ => " (SIGXFSZ)",
         libc::SIGSYS => " (SIGSYS)",
         _ => "",
     }
@@ -217,26 +240,48 @@ fn out_of_memory(request: &ResourceRequest, end: &str, ended: &Ended) -> Failure
     Failure::of_process(FailureKind::OutOfMemory, &end, &ended.stderr.tail())
 }
 
-fn collect_outputs(
-    spec: &ProcessSpec,
-    ended: Ended,
-    scratch: &Scratch,
-    context: &RunContext,
-) -> Result<Vec<Value>, Failure> {
-    let Ended { status, stdout, stderr } = ended;
-    let settle = |capture: Capture| {
-        let settled = context.store.settle(capture.into_bytes());
+/// Where a process's outputs are.
+struct Collector<'p> {
+    scratch: &'p Scratch,
+    mappings: &'p Mappings,
+    assignment: &'p Assignment,
+    store: &'p Store,
+    limit_bytes: u64,
+}
+
+impl Collector<'_> {
+    fn collect(&self, spec: &ProcessSpec, ended: Ended) -> Result<Vec<Value>, Failure> {
+        let Ended { status, stdout, stderr } = ended;
+        let (stdout, stderr) = (self.settle(stdout)?, self.settle(stderr)?);
+        let limit = self.limit_bytes;
+        let outputs = spec.outputs.iter().map(|output| match output {
+            ProcessOutput::Stdout => Ok(Value::blob(stdout.clone())),
+            ProcessOutput::Stderr => Ok(Value::blob(stderr.clone())),
+            ProcessOutput::File(path) => {
+                let place = |len| self.store.allocate_blocking(self.job(), len, self.purpose());
+                self.scratch.read(path, limit, place).map(Value::blob)
+            }
+            ProcessOutput::Map(name) => {
+                let output = self.mappings.output(name, limit, self.assignment, self.store);
+                output.map(Value::blob)
+            }
+            ProcessOutput::ExitCode => Ok(scalar_i32(status.code().unwrap_or(-1))),
+        });
+        outputs.collect()
+    }
+
+    fn settle(&self, capture: Capture) -> Result<Bytes, Failure> {
+        let settled = self.store.settle_blocking(self.job(), capture.into_bytes(), self.purpose());
         settled.map_err(|full| Failure::new(FailureKind::OutOfMemory, full.to_string()))
-    };
-    let (stdout, stderr) = (settle(stdout)?, settle(stderr)?);
-    let limit = context.config.output_limit_bytes;
-    let outputs = spec.outputs.iter().map(|output| match output {
-        ProcessOutput::Stdout => Ok(Value::blob(stdout.clone())),
-        ProcessOutput::Stderr => Ok(Value::blob(stderr.clone())),
-        ProcessOutput::File(path) => scratch.read(path, limit, &context.store).map(Value::blob),
-        ProcessOutput::ExitCode => Ok(scalar_i32(status.code().unwrap_or(-1))),
-    });
-    outputs.collect()
+    }
+
+    fn job(&self) -> JobKey {
+        self.assignment.attempt.task.job
+    }
+
+    fn purpose(&self) -> RoomFor {
+        RoomFor::Attempt(self.assignment.attempt)
+    }
 }
 
 fn scalar_i32(value: i32) -> Value {

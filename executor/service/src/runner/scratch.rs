@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::Config;
 use crate::leftovers::prefix;
-use crate::store::Store;
+use crate::store::{Draft, NoRoom};
 
 /// A process's directories. Those made for it are removed when this is dropped.
 pub(super) struct Scratch {
@@ -59,12 +59,12 @@ impl Scratch {
         write().map_err(|error| spawn_failure(format!("cannot write input file {path:?}: {error}")))
     }
 
-    /// Reads an output.
+    /// Reads an output; a large one to the `allocate`d place where it will stay.
     pub(super) fn read(
         &self,
         path: &str,
         limit_bytes: u64,
-        store: &Store,
+        allocate: impl FnOnce(usize) -> Result<Draft, NoRoom>,
     ) -> Result<Bytes, Failure> {
         let place = self.inside(path)?;
         let wrong = |what: String| {
@@ -83,8 +83,7 @@ impl Scratch {
             return wrong(format!("has {size} bytes, more than the limit of {limit_bytes}"));
         }
         let len = size as usize;
-        let read = || read_file(&place, len, store);
-        match read() {
+        match read_file(&place, len, allocate) {
             Ok(data) => data,
             Err(error) => wrong(format!("cannot be read: {error}")),
         }
@@ -104,14 +103,18 @@ impl Scratch {
 }
 
 /// Reads a file to where objects of its size belong; the inner error says that there is no room.
-fn read_file(place: &Path, len: usize, store: &Store) -> std::io::Result<Result<Bytes, Failure>> {
+fn read_file(
+    place: &Path,
+    len: usize,
+    allocate: impl FnOnce(usize) -> Result<Draft, NoRoom>,
+) -> std::io::Result<Result<Bytes, Failure>> {
     let mut file = File::open(place)?;
     if len <= INLINE_LIMIT_BYTES {
         let mut data = vec![0; len];
         file.read_exact(&mut data)?;
         return Ok(Ok(data.into()));
     }
-    match store.arena().allocate(len) {
+    match allocate(len) {
         Ok(mut draft) => {
             file.read_exact(draft.bytes_mut())?;
             Ok(Ok(draft.freeze()))
@@ -136,10 +139,13 @@ mod tests {
             assert_eq!(failure.kind, FailureKind::Spawn);
             assert!(failure.message.contains("must be relative"), "{failure}");
         }
-        let store = Store::new(1 << 20).expect("memory");
+        let nothing = |wanted: usize| {
+            let wanted_bytes = wanted as u64;
+            Err(NoRoom::TooLarge { wanted_bytes, limit_bytes: 0 })
+        };
         scratch.write("a/b.txt", b"warp").expect("inside");
-        assert_eq!(scratch.read("./a/b.txt", 9, &store), Ok(Bytes::from_static(b"warp")));
-        let message = |path, limit| scratch.read(path, limit, &store).expect_err(path).message;
+        assert_eq!(scratch.read("./a/b.txt", 9, nothing), Ok(Bytes::from_static(b"warp")));
+        let message = |path, limit| scratch.read(path, limit, nothing).expect_err(path).message;
         assert_eq!(message("c", 9), "output file \"c\" was not written");
         assert_eq!(message("a", 9), "output file \"a\" is not a regular file");
         assert_eq!(

@@ -1,7 +1,16 @@
 //! Where objects live on this executor.
 
 mod arena;
+mod arrivals;
 mod host;
+mod memory;
+mod mover;
+mod room;
+mod spill;
 
-pub use arena::{Arena, ArenaFull, Draft};
-pub use host::Store;
+pub(crate) use arena::Place;
+pub(crate) use host::{Kept, Store};
+pub(crate) use memory::Draft;
+pub use memory::NoRoom;
+pub(crate) use mover::Mover;
+pub(crate) use spill::{PIECE_BYTES, SpillDirectory, SpilledObject};

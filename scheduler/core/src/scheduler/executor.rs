@@ -53,6 +53,7 @@ impl Scheduler {
             FromExecutor::ReplicaLost { object } => {
                 self.on_replica_lost(executor, object, commands);
             }
+            FromExecutor::ReplicaMoved { object, place } => entry.move_replica(object, place),
             FromExecutor::DrainRequested => self.drain(executor, commands),
         }
     }
@@ -65,6 +66,7 @@ impl Scheduler {
         took: Duration,
         commands: &mut Commands,
     ) {
+        self.cluster.end_transfer(object, executor);
         self.bandwidth.measured(size_bytes, took);
         self.counters.transfers += 1;
         self.counters.transferred_bytes += size_bytes;
@@ -83,6 +85,7 @@ impl Scheduler {
         object: ObjectKey,
         commands: &mut Commands,
     ) {
+        self.cluster.end_transfer(object, executor);
         if self.cluster.remove_replica(object, executor) {
             self.lose_object(object, commands);
         } else {

@@ -188,6 +188,11 @@ impl Scheduler {
             });
         }
         self.counters.placed(placement.reason.kind, &message.inputs);
+        for input in &message.inputs {
+            if matches!(input.source, InputSource::Remote(_)) {
+                self.cluster.begin_transfer(input.object, executor);
+            }
+        }
         self.send_ahead(executor, &mut message.inputs, commands);
         self.send(executor, ToExecutor::Run(Box::new(message)), commands);
         self.offer_followers(key, executor);
@@ -234,7 +239,9 @@ impl Scheduler {
         match self.state.object(object).map(|object| &object.content) {
             Some(Content::Available(report)) => match &**report {
                 ObjectReport::Inline(value) => InputSource::Inline(value.clone()),
-                ObjectReport::Stored { .. } => InputSource::Remote(self.addresses(object)),
+                ObjectReport::Stored { .. } => {
+                    InputSource::Remote(self.addresses(object, executor))
+                }
             },
             // It is being made there by a task that the attempt waits for.
             _ => InputSource::Local,
@@ -265,12 +272,11 @@ impl Scheduler {
         }
     }
 
-    /// Where replicas of an object can be fetched, the least loaded executor first.
-    pub(super) fn addresses(&self, object: ObjectKey) -> SmallVec<[std::sync::Arc<str>; 1]> {
-        let holders = self.cluster.holders(object).iter();
-        let mut found: Vec<_> = holders.filter_map(|id| self.cluster.executor(*id)).collect();
-        found.sort_by_key(|executor| (executor.load_nanos(), executor.id));
-        found.into_iter().map(|executor| executor.address.clone()).collect()
+    /// Where an executor can fetch an object, the preferred source first.
+    fn addresses(&self, object: ObjectKey, to: ExecutorId) -> SmallVec<[std::sync::Arc<str>; 1]> {
+        let sources = self.cluster.sources(object, to).into_iter();
+        let sources = sources.filter_map(|id| self.cluster.executor(id));
+        sources.map(|executor| executor.address.clone()).collect()
     }
 
     /// Notes that successors have one predecessor more on an executor; those that have all of

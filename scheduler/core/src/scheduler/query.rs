@@ -153,8 +153,21 @@ impl Scheduler {
             Content::Pending => ObjectState::Pending,
         };
         let holders = self.cluster.holders(key).to_vec();
+        let has_on_disk = |id: &ExecutorId| {
+            self.cluster.executor(*id).is_some_and(|executor| executor.spilled.contains(&key))
+        };
+        let spilled = holders.iter().copied().filter(has_on_disk).collect();
         let references = object.references;
-        Some(ObjectSummary { key, state, object_type, size_bytes, inline, holders, references })
+        Some(ObjectSummary {
+            key,
+            state,
+            object_type,
+            size_bytes,
+            inline,
+            holders,
+            spilled,
+            references,
+        })
     }
 
     /// Every executor, in the order of joining.
@@ -167,6 +180,7 @@ impl Scheduler {
             queued: executor.queued(),
             objects: executor.held.len() as u32,
             object_bytes: executor.held_bytes,
+            spilled_bytes: executor.spilled_bytes,
             draining: executor.draining,
             joined_at: executor.joined_at,
             busy_core_seconds: executor.busy_core_seconds,

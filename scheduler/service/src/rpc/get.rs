@@ -50,7 +50,7 @@ async fn fetch(
     let mut failure =
         Rejection::new(Code::Unavailable, "no executor that holds the object can be reached");
     for address in &located.addresses {
-        let request = v1::FetchRequest { object: Some(located.object.key.into()) };
+        let request = v1::FetchRequest { object: Some(located.object.key.into()), offset: 0 };
         match within(ANSWER, clients.stores.at(address)?.fetch(request)).await {
             Ok(response) => return Ok(response.into_inner()),
             Err(status) => {

@@ -13,7 +13,7 @@ use crate::handle::Handle;
 use crate::{rejection, wire};
 
 /// An object as a client names it.
-enum ObjectName {
+pub(super) enum ObjectName {
     Put(ObjectId),
     Output { job: JobId, name: String },
     Task { job: JobId, task: TaskName, output: u32 },
@@ -27,7 +27,7 @@ pub(super) struct Located {
 }
 
 impl ObjectName {
-    fn of(wire: Option<v1::ObjectRef>) -> Result<Self, Rejection> {
+    pub(super) fn of(wire: Option<v1::ObjectRef>) -> Result<Self, Rejection> {
         use v1::object_ref::Object;
         match wire.and_then(|wire| wire.object) {
             None => Err(FieldError::new("object", "must be set").into()),
@@ -43,6 +43,19 @@ impl ObjectName {
                 Ok(ObjectName::Task { job: job_id(&wire.job)?, task, output: wire.output })
             }
         }
+    }
+
+    /// The object, if it is there.
+    pub(super) fn locate(&self, scheduler: &Scheduler) -> Result<Located, Rejection> {
+        let key = self.key(scheduler)?;
+        let object = scheduler.object(key).ok_or_else(|| unavailable(ObjectState::Dropped))?;
+        if object.state != ObjectState::Available {
+            return Err(unavailable(object.state));
+        }
+        let address = |executor: &_| scheduler.executor_address(*executor);
+        let addresses = object.holders.iter().filter_map(address);
+        let addresses = addresses.filter(|address| !address.is_empty()).collect();
+        Ok(Located { object, addresses })
     }
 
     fn key(&self, scheduler: &Scheduler) -> Result<ObjectKey, Rejection> {
@@ -80,17 +93,7 @@ pub(super) async fn find(
     wire: Option<v1::ObjectRef>,
 ) -> Result<Located, Rejection> {
     let name = ObjectName::of(wire)?;
-    let look = move |scheduler: &mut Scheduler, _| {
-        let key = name.key(scheduler)?;
-        let object = scheduler.object(key).ok_or_else(|| unavailable(ObjectState::Dropped))?;
-        if object.state != ObjectState::Available {
-            return Err(unavailable(object.state));
-        }
-        let address = |executor: &_| scheduler.executor_address(*executor);
-        let addresses = object.holders.iter().filter_map(address);
-        let addresses = addresses.filter(|address| !address.is_empty()).collect();
-        Ok(Located { object, addresses })
-    };
+    let look = move |scheduler: &mut Scheduler, _| name.locate(scheduler);
     handle.query(look).await.map_err(rejection::stopped)?
 }
 
@@ -110,11 +113,16 @@ pub(super) async fn locate(
     handle: &Handle,
     request: v1::LocateObjectRequest,
 ) -> Result<v1::LocateObjectReply, Rejection> {
-    let Located { object, addresses } = find(handle, request.object).await?;
-    Ok(v1::LocateObjectReply {
+    Ok(reply(find(handle, request.object).await?))
+}
+
+/// Where an object is, as it goes over the wire.
+pub(super) fn reply(located: Located) -> v1::LocateObjectReply {
+    let Located { object, addresses } = located;
+    v1::LocateObjectReply {
         key: Some(object.key.into()),
         view: Some(wire::object(&object)),
         inline: object.inline.map(Into::into),
         addresses: addresses.iter().map(|address| address.to_string()).collect(),
-    })
+    }
 }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod company;
+mod exchange;
 mod executor_link;
 mod get;
 mod jobs;
@@ -41,6 +42,7 @@ impl v1::scheduler_server::Scheduler for Clients {
     type SubmitStream = Sending<v1::SubmitReply>;
     type WatchStream = Sending<v1::EventBatch>;
     type GetObjectStream = Sending<v1::ObjectChunk>;
+    type ExchangeObjectsStream = Sending<v1::ObjectReplyBatch>;
 
     async fn submit(
         &self,
@@ -134,6 +136,13 @@ impl v1::scheduler_server::Scheduler for Clients {
         request: Request<v1::LocateObjectRequest>,
     ) -> Answer<v1::LocateObjectReply> {
         answer(locate::locate(&self.handle, request.into_inner()).await)
+    }
+
+    async fn exchange_objects(
+        &self,
+        request: Request<Streaming<v1::ObjectRequestBatch>>,
+    ) -> Answer<Self::ExchangeObjectsStream> {
+        Ok(Response::new(exchange::exchange(self, request.into_inner())))
     }
 
     async fn list_objects(

@@ -61,10 +61,10 @@ async fn keep_inline(
 }
 
 /// The executor that takes an object, and the key it gets.
-struct Home {
-    executor: ExecutorId,
-    address: Arc<str>,
-    key: ObjectKey,
+pub(super) struct Home {
+    pub executor: ExecutorId,
+    pub address: Arc<str>,
+    pub key: ObjectKey,
 }
 
 async fn pass_on(
@@ -89,7 +89,7 @@ async fn pass_on(
 }
 
 /// The executor with the most free memory.
-async fn choose_home(handle: &Handle, size_bytes: u64) -> Result<Home, Rejection> {
+pub(super) async fn choose_home(handle: &Handle, size_bytes: u64) -> Result<Home, Rejection> {
     let choose = move |scheduler: &mut Scheduler, _| {
         let takes =
             |executor: &ExecutorSummary| !executor.draining && !executor.info.address.is_empty();
@@ -140,7 +140,8 @@ async fn store(
     Ok(())
 }
 
-async fn record(
+/// Tells the core of an object that is where it was to go.
+pub(super) async fn record(
     handle: &Handle,
     object: ObjectId,
     home: Home,

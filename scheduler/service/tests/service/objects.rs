@@ -75,7 +75,7 @@ async fn large_objects_go_to_an_executor_and_come_back() {
     let mut damaged = pieces(&value);
     damaged[1].data = vec![0; damaged[1].data.len()].into();
     let rejection = put(&cluster.client, damaged).await.expect_err("the checksum differs");
-    assert_eq!((rejection.code, rejection.field.as_str()), (Code::DataLoss, "crc32c"));
+    assert_eq!((rejection.code, rejection.field.as_str()), (Code::DataLoss, "piece_crc32c"));
     assert_eq!(store.len(), 1);
     cluster.stop().await;
 }
