@@ -209,7 +209,7 @@ impl Shell {
         match who {
             Pending::Spill(object) => {
                 self.spills += 1;
-                if !self.can_write && self.spills % 2 == 0 {
+                if !self.can_write && self.spills.is_multiple_of(2) {
                     let why = "the disk is full".to_owned();
                     return self.handle(Event::SpillFailed { object, why });
                 }
