@@ -27,9 +27,11 @@ pub(crate) struct Patches {
     pub(crate) channels: Range<usize>,
 }
 
-/// How many elements are copied at least, where there is room: a fixed number takes fewer
-/// instructions than any other.
+/// How many elements are copied at a time, where there are fewer and there is room: a fixed number
+/// takes fewer instructions than any other.
 const BLOCK: usize = 16;
+/// The same for the shortest runs, as a window's row of a single channel is.
+const SHORT_BLOCK: usize = 4;
 
 impl Patches {
     /// How many elements a patch has: taps of rows, of columns, channels.
@@ -47,41 +49,39 @@ impl Patches {
     /// Writes patches from number `first` on, one after the other and all of them, to `patches`.
     /// They are numbered by image, place of rows, place of columns.
     pub(crate) fn gather<T: Number>(&self, x: &[T], first: usize, patches: &mut [T]) {
-        let (len, image_size) = (self.len(), self.rows.extent * self.columns.extent * self.depth);
+        let len = self.len();
         if len == 0 {
             return;
         }
         let runs = self.runs();
         let (mut number, mut at) = (first, 0);
-        let mut taps: Vec<Option<&[T]>> = Vec::with_capacity(self.rows.offsets.len());
+        let mut rows: Vec<Option<usize>> = Vec::with_capacity(self.rows.offsets.len());
         while at < patches.len() {
             let (row, column) = (number / self.columns.places, number % self.columns.places);
             let (image, row) = (row / self.rows.places, row % self.rows.places);
-            let image = &x[image * image_size..][..image_size];
-            taps.clear();
-            taps.extend((0..self.rows.offsets.len()).map(|tap| self.row_at(image, row, tap)));
+            rows.clear();
+            rows.extend((0..self.rows.offsets.len()).map(|tap| self.row_at(image, row, tap)));
             let count = ((patches.len() - at) / len).min(self.columns.places - column);
             for place in column..column + count {
-                for row in &taps {
-                    at = self.gather_row(*row, place, &runs, patches, at);
+                for row in &rows {
+                    at = self.gather_row((x, *row), place, &runs, patches, at);
                 }
             }
             number += count;
         }
     }
 
-    /// The row of an image that a tap meets, where there is one.
-    fn row_at<'x, T>(&self, image: &'x [T], place: usize, tap: usize) -> Option<&'x [T]> {
+    /// Where the row of an image that a tap meets begins, where there is one.
+    fn row_at(&self, image: usize, place: usize, tap: usize) -> Option<usize> {
         let row = place as isize * self.rows.step + self.rows.offsets[tap];
         let row = usize::try_from(row).ok().filter(|row| *row < self.rows.extent)?;
-        let row_size = self.columns.extent * self.depth;
-        Some(&image[row * row_size..][..row_size])
+        Some((image * self.rows.extent + row) * self.columns.extent * self.depth)
     }
 
     /// Writes what the taps meet in a row of an image, from `at` on; returns where it ends.
     fn gather_row<T: Number>(
         &self,
-        row: Option<&[T]>,
+        (x, row): (&[T], Option<usize>),
         place: usize,
         runs: &[Run],
         patches: &mut [T],
@@ -89,28 +89,36 @@ impl Patches {
     ) -> usize {
         for run in runs {
             let start = place as isize * self.columns.step + run.offset;
-            let end = at + run.pixels * self.channels.len();
+            let len = run.pixels * self.channels.len();
             match row {
                 Some(row) if start >= 0 && start as usize + run.pixels <= self.columns.extent => {
-                    let from = start as usize * self.depth + self.channels.start;
-                    copy(&row[from..], &mut patches[at..], end - at);
+                    let from = row + start as usize * self.depth + self.channels.start;
+                    copy(&x[from..], &mut patches[at..], len);
                 }
-                Some(row) => self.gather_edge(row, start, &mut patches[at..end]),
-                None => patches[at..end].fill(T::ZERO),
+                Some(row) => self.gather_edge((x, row), start, run.pixels, &mut patches[at..]),
+                None => patches[at..at + len].fill(T::ZERO),
             }
-            at = end;
+            at += len;
         }
         at
     }
 
     /// A run that begins before the row or goes on after it, where zeros are.
-    fn gather_edge<T: Number>(&self, row: &[T], start: isize, run: &mut [T]) {
-        for (pixel, run) in (start..).zip(run.chunks_exact_mut(self.channels.len())) {
+    fn gather_edge<T: Number>(
+        &self,
+        (x, row): (&[T], usize),
+        start: isize,
+        pixels: usize,
+        run: &mut [T],
+    ) {
+        let len = self.channels.len();
+        for (place, pixel) in (start..).take(pixels).enumerate() {
             match usize::try_from(pixel).ok().filter(|pixel| *pixel < self.columns.extent) {
                 Some(pixel) => {
-                    run.copy_from_slice(&row[pixel * self.depth..][self.channels.clone()])
+                    let from = row + pixel * self.depth + self.channels.start;
+                    copy(&x[from..], &mut run[place * len..], len);
                 }
-                None => run.fill(T::ZERO),
+                None => run[place * len..][..len].fill(T::ZERO),
             }
         }
     }
@@ -138,12 +146,19 @@ struct Run {
 }
 
 /// Copies `len` elements. A few more may be written after them, where later patches go.
+#[inline]
 fn copy<T: Copy>(from: &[T], to: &mut [T], len: usize) {
-    if len <= BLOCK && from.len() >= BLOCK && to.len() >= BLOCK {
-        to[..BLOCK].copy_from_slice(&from[..BLOCK]);
-    } else {
-        to[..len].copy_from_slice(&from[..len]);
+    let room = from.len().min(to.len());
+    match len {
+        ..=SHORT_BLOCK if room >= SHORT_BLOCK => copy_block::<T, SHORT_BLOCK>(from, to),
+        ..=BLOCK if room >= BLOCK => copy_block::<T, BLOCK>(from, to),
+        _ => to[..len].copy_from_slice(&from[..len]),
     }
+}
+
+#[inline]
+fn copy_block<T: Copy, const N: usize>(from: &[T], to: &mut [T]) {
+    to[..N].copy_from_slice(&from[..N]);
 }
 
 #[cfg(test)]

@@ -3,23 +3,27 @@
 use crate::call::Call;
 use crate::context::CHUNK;
 use crate::element::{Float, for_floats};
-use crate::vector::{fold, sum, sum_of_both, vectorised};
+use crate::vector::{fold, sum, sum_of_both, vectorised_wide};
 use crate::{KernelError, Outputs};
+
+// The closures that compute a row are inlined, so that they too are compiled for vectors.
 
 pub(crate) fn softmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     for_floats!(call, call.dtype(0), T => {
-        by_rows::<T>(call, outputs, |x, y| {
-            softmax_row(x, y);
-        })
+        by_rows::<T>(call, outputs, #[inline(always)] |x, y| { softmax_row(x, y); })
     })
 }
 
 pub(crate) fn log_softmax(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    for_floats!(call, call.dtype(0), T => by_rows::<T>(call, outputs, log_softmax_row))
+    for_floats!(call, call.dtype(0), T => {
+        by_rows::<T>(call, outputs, #[inline(always)] |x, y| log_softmax_row(x, y))
+    })
 }
 
 pub(crate) fn softmax_grad(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    for_floats!(call, call.dtype(0), T => by_pairs_of_rows::<T>(call, outputs, gradient_of_row))
+    for_floats!(call, call.dtype(0), T => {
+        by_pairs_of_rows::<T>(call, outputs, #[inline(always)] |y, dy, dx| gradient_of_row(y, dy, dx))
+    })
 }
 
 pub(crate) fn log_softmax_grad(
@@ -27,7 +31,9 @@ pub(crate) fn log_softmax_grad(
     outputs: &mut dyn Outputs,
 ) -> Result<(), KernelError> {
     for_floats!(call, call.dtype(0), T => {
-        by_pairs_of_rows::<T>(call, outputs, gradient_of_log_row)
+        by_pairs_of_rows::<T>(call, outputs, #[inline(always)] |y, dy, dx| {
+            gradient_of_log_row(y, dy, dx)
+        })
     })
 }
 
@@ -91,7 +97,7 @@ fn by_rows<T: Float>(
     let y = call.create_one::<T>(outputs)?;
     let chunk = rows_at_once(length) * length;
     call.context.for_each(y.chunks_mut(chunk).zip(x.chunks(chunk)), |(y, x)| {
-        vectorised(
+        vectorised_wide(
             #[inline(always)]
             || {
                 for (y, x) in y.chunks_exact_mut(length).zip(x.chunks_exact(length)) {
@@ -114,7 +120,7 @@ fn by_pairs_of_rows<T: Float>(
     let chunk = rows_at_once(length) * length;
     let chunks = y.chunks_mut(chunk).zip(a.chunks(chunk).zip(b.chunks(chunk)));
     call.context.for_each(chunks, |(y, (a, b))| {
-        vectorised(
+        vectorised_wide(
             #[inline(always)]
             || {
                 let rows = a.chunks_exact(length).zip(b.chunks_exact(length));

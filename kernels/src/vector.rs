@@ -3,7 +3,7 @@
 //! Results do not depend on which instructions a machine has: there are no fused operations, and
 //! sums have a fixed number of lanes.
 
-/// Calls `run`, compiled for the widest vectors that this machine is known to have.
+/// Calls `run`, compiled for vectors of 256 bits where this machine is found to have them.
 ///
 /// `run` and what it calls must be inlined (`#[inline(always)]`), or nothing is gained.
 #[inline(always)]
@@ -22,10 +22,33 @@ pub(crate) fn vectorised<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
+/// [`vectorised`] with vectors of 512 bits where there are any, for what computes more than it waits
+/// for memory.
+#[inline(always)]
+pub(crate) fn vectorised_wide<R>(run: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+        fn with_avx512<R>(run: impl FnOnce() -> R) -> R {
+            run()
+        }
+        let known = std::is_x86_feature_detected!("avx512f")
+            && std::is_x86_feature_detected!("avx512vl")
+            && std::is_x86_feature_detected!("avx512dq")
+            && std::is_x86_feature_detected!("avx512bw");
+        if known {
+            // SAFETY: the machine has just been found to have these parts of AVX-512.
+            return unsafe { with_avx512(run) };
+        }
+    }
+    vectorised(run)
+}
+
 /// How many partial results of a fold there are, so that one need not wait for the other.
 const LANES: usize = 16;
 
-/// Folds `x`: every 16th element into a lane, and then the lanes.
+/// Folds `x`: every 16th element into a lane, and then the lanes. To combine `start` with anything
+/// changes nothing.
 #[inline(always)]
 pub(crate) fn fold<T: Copy, A: Copy>(
     x: &[T],
