@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use drawloom_model::{
-    Attribute, Attributes, Input, JobOptions, Literal, NamedOutput, ObjectId, Run, Task, TaskGraph,
-    Template, Value, Variant,
+    Attribute, Attributes, Gang, GangStrategy, Input, JobOptions, Literal, NamedOutput, ObjectId,
+    Run, Task, TaskGraph, Template, Value, Variant,
 };
 
 /// Collects tasks, literals and outputs; [`GraphBuilder::build`] makes the graph.
@@ -170,6 +170,35 @@ impl GraphBuilder {
     /// Keeps an object after its last use, to be got by this name.
     pub fn output(&mut self, name: impl Into<String>, object: Input) {
         self.graph.outputs.push(NamedOutput { name: name.into(), object });
+    }
+
+    /// Makes tasks that were added to this graph start together, or not at all. What it gives takes
+    /// a timeout and a wish for topology.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use drawloom_client::{GangStrategy, GraphBuilder, attributes};
+    ///
+    /// let mut graph = GraphBuilder::new("ring");
+    /// let peer = |graph: &mut GraphBuilder| {
+    ///     graph.task("busy", attributes([("iterations", 1000)])).add()
+    /// };
+    /// let peers = [peer(&mut graph), peer(&mut graph)];
+    /// let gang = graph.gang("ring", GangStrategy::StrictSpread, peers);
+    /// gang.timeout = Some(Duration::from_secs(30));
+    /// assert_eq!(graph.build().gangs[0].members, [0, 1]);
+    /// ```
+    pub fn gang(
+        &mut self,
+        name: impl Into<String>,
+        strategy: GangStrategy,
+        members: impl IntoIterator<Item = TaskHandle>,
+    ) -> &mut Gang {
+        let members = members.into_iter().map(TaskHandle::index).collect();
+        let place = self.graph.gangs.len();
+        self.graph.gangs.push(Gang::new(name, members, strategy));
+        &mut self.graph.gangs[place]
     }
 
     /// How many tasks were added.

@@ -27,6 +27,8 @@ mod transport;
 mod view;
 
 pub use client::Client;
+/// How tasks start together.
+pub use drawloom_model::{Demand, Gang, GangStrategy, Shared, Topology};
 pub use error::Error;
 pub use event::{EventBatch, JobEvent, JobState, TaskState};
 pub use graph::{GraphBuilder, IntoAttribute, TaskBuilder, TaskHandle, TemplateHandle, attributes};

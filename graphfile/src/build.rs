@@ -13,7 +13,7 @@ use drawloom_model::{
 use crate::data::{FileObject, Source};
 use crate::error::{Checked, Fault};
 use crate::load::Place;
-use crate::plain::{ProcessEntry, TaskEntry};
+use crate::plain::{GangEntry, ProcessEntry, TaskEntry};
 
 mod check;
 mod template;
@@ -26,6 +26,8 @@ pub(crate) struct Builder {
     pub files: Vec<FileObject>,
     /// Where each task was said, in the order of the tasks.
     pub places: Vec<Place>,
+    /// Where each gang was said, in the order of the gangs.
+    pub gang_places: Vec<Place>,
     source: Source,
     limits: Limits,
     /// By their text: templates hold floats, which have no hash.
@@ -44,6 +46,7 @@ impl Builder {
             graph: TaskGraph::default(),
             files: Vec::new(),
             places: Vec::new(),
+            gang_places: Vec::new(),
             source,
             limits,
             templates: HashMap::new(),
@@ -129,6 +132,19 @@ impl Builder {
                 "the name {name:?} is taken by the task of line {line}"
             )));
         }
+        Ok(())
+    }
+
+    /// Makes tasks start together, as said at `place`.
+    pub fn add_gang(&mut self, entry: &GangEntry, members: Vec<u32>, place: Place) -> Checked<()> {
+        let known = self.graph.gangs.iter().position(|gang| gang.name == entry.name);
+        if let Some(first) = known {
+            let (name, line) = (&entry.name, self.gang_places[first].line);
+            let message = format!("the name {name:?} is taken by the gang of line {line}");
+            return Err(Fault::new(message).under("name"));
+        }
+        self.graph.gangs.push(entry.to_gang(members)?);
+        self.gang_places.push(place);
         Ok(())
     }
 

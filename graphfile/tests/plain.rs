@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use drawloom_graphfile::{LoadOptions, Loaded, load, schema};
-use drawloom_model::{Input, Limits, ProcessInput, Run};
+use drawloom_model::{
+    Demand, Gang, GangStrategy, Input, Limits, ProcessInput, Run, Shared, Topology,
+};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
@@ -34,7 +37,7 @@ fn graphs_beyond_the_limits_are_refused_where_they_exceed_them() {
 #[test]
 fn the_examples_load() {
     for (name, tasks, outputs) in
-        [("hello.toml", 3, 2), ("wordcount.yaml", 5, 2), ("sweep.json", 48, 3)]
+        [("hello.toml", 3, 2), ("ring.toml", 4, 3), ("wordcount.yaml", 5, 2), ("sweep.json", 48, 3)]
     {
         let loaded = load(&example(name), &LoadOptions::default());
         let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
@@ -304,4 +307,49 @@ fn the_schema_describes_every_field() {
     for field in ["name", "kernel", "process", "inputs", "after", "request", "retry", "timeout"] {
         assert!(task["properties"][field].is_object(), "{field}");
     }
+}
+
+const PEERS: &str =
+    "[[tasks]]\nname = 'a'\nkernel = 'noop'\n[[tasks]]\nname = 'b'\nkernel = 'noop'\n";
+
+#[test]
+fn gangs_are_read_with_all_they_say() {
+    let gang = "[[gangs]]\nname = 'g'\nmembers = ['b', 'a']\nstrategy = 'strict_spread'\n\
+                timeout = '2s'\ntopology = { label = 'rack', required = true }\n\
+                [[gangs]]\nname = 'h'\nmembers = ['c']\n[[tasks]]\nname = 'c'\nkernel = 'noop'\n";
+    let graph = load_text("g.toml", format!("{PEERS}{gang}")).expect("good").graph;
+    let mut first = Gang::new("g", vec![1, 0], GangStrategy::StrictSpread);
+    first.timeout = Some(Duration::from_secs(2));
+    let shared = Shared::Label("rack".into());
+    first.topology = Some(Topology { shared, demand: Demand::Required });
+    assert_eq!(graph.gangs, [first, Gang::new("h", vec![2], GangStrategy::Pack)]);
+}
+
+#[test]
+fn what_is_wrong_with_a_gang_is_told_with_its_line_and_field() {
+    let check = |gang: &str, expected: &str| check("g.toml", format!("{PEERS}{gang}"), expected);
+    check(
+        "[[gangs]]\nname = 'g'\nmembers = ['a', 'x']\n",
+        "g.toml:9: gangs[0].members[1]: there is no task \"x\"; there are: a, b",
+    );
+    check(
+        "[[gangs]]\nname = 'g'\nmembers = ['a']\nstrategy = 'tight'\n",
+        "g.toml:10: gangs[0].strategy: cannot be \"tight\"; it may be: pack, spread, strict_pack, strict_spread",
+    );
+    check(
+        "[[gangs]]\nname = 'g'\nmembers = ['a']\ntopology = { required = true }\n",
+        "g.toml:10: gangs[0].topology: give exactly one of `label` and `devices`",
+    );
+    check(
+        "[[gangs]]\nname = 'g'\nmembers = ['a', 'a']\n",
+        "g.toml:9: gangs[0].members[1]: gang \"g\", members[1]: task \"a\" is listed twice",
+    );
+    check(
+        "after = ['a']\n[[gangs]]\nname = 'g'\nmembers = ['a', 'b']\n",
+        "g.toml:10: gangs[0].members: gang \"g\", members: they can never be ready together: task \"b\" needs task \"a\"",
+    );
+    check(
+        "[[gangs]]\nname = 'g'\nmembers = ['a']\n[[gangs]]\nname = 'g'\nmembers = ['b']\n",
+        "g.toml:11: gangs[1].name: the name \"g\" is taken by the gang of line 7",
+    );
 }

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use drawloom_graphfile::{LoadOptions, Loaded, load};
-use drawloom_model::{Attribute, Input, OnFailure, ProcessInput, Run};
+use drawloom_model::{
+    Attribute, Demand, Gang, GangStrategy, Input, OnFailure, ProcessInput, Run, Shared, Topology,
+};
 
 /// Loads the first of these files, with the others beside it.
 fn load_files(files: &[(&str, &str)], options: &LoadOptions) -> Result<Loaded, String> {
@@ -260,4 +263,34 @@ fn the_same_program_makes_the_same_graph() {
     };
     let once = load(&path, &options).expect("good");
     assert_eq!(once, load(&path, &options).expect("good"));
+}
+
+#[test]
+fn programs_make_gangs() {
+    let text = "\
+peers = [k.fill(shape = [i + 1], value = 1) for i in range(3)]
+gang('g', peers, strategy = 'spread', timeout = '3s', topology = {'devices': 'linked'})
+gang('h', k.noop([peers], name = 'end'))
+";
+    let graph = run(text).expect("a good program").graph;
+    let mut first = Gang::new("g", vec![0, 1, 2], GangStrategy::Spread);
+    first.timeout = Some(Duration::from_secs(3));
+    first.topology = Some(Topology { shared: Shared::LinkedDevices, demand: Demand::Preferred });
+    assert_eq!(graph.gangs, [first, Gang::new("h", vec![3], GangStrategy::Pack)]);
+}
+
+#[test]
+fn what_is_wrong_with_a_gang_is_told_with_its_line() {
+    let check = |text: &str, expected: &str| {
+        assert_eq!(run(text).expect_err("a bad gang"), expected);
+    };
+    check(
+        "a = k.fill(shape = [1], value = 1)\ngang('g', [a], strategy = 'tight')\n",
+        "g.star:2: strategy: cannot be \"tight\"; it may be: pack, spread, strict_pack, strict_spread",
+    );
+    check("gang('g', [1])\n", "g.star:1: members: must be a task, is int");
+    check(
+        "a = k.fill(shape = [1], value = 1)\nb = k.relu(a)\ngang('g', [a, b])\n",
+        "g.star:3: gang \"g\", members: they can never be ready together: task 1 needs task 0",
+    );
 }

@@ -1,6 +1,6 @@
 //! What an executor says of itself when it joins.
 
-use crate::{Capacity, Labels, Taint};
+use crate::{Capacity, DeviceIndex, Labels, Taint};
 
 /// An executor's announcement. Capacity is soft state: it is told anew at every connection.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -35,6 +35,8 @@ pub struct DeviceInfo {
     pub kind: DeviceKind,
     /// The NUMA node it is attached to, where known.
     pub numa_node: Option<u32>,
+    /// Devices of the same executor to which it has a direct link.
+    pub links: Vec<DeviceIndex>,
 }
 
 /// What a device is.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ObjectId, Template, Value};
+use crate::{Gang, ObjectId, Template, Value};
 
 /// A directed acyclic graph of tasks, or an addition to one.
 ///
@@ -28,6 +28,8 @@ pub struct TaskGraph {
     pub tasks: Vec<Task>,
     /// Objects that are kept after their last use, by name.
     pub outputs: Vec<NamedOutput>,
+    /// Groups of this graph's tasks that start together.
+    pub gangs: Vec<Gang>,
 }
 
 /// A task's place in the graph.

@@ -6,6 +6,7 @@
 mod attribute;
 mod executor;
 mod failure;
+mod gang;
 mod graph;
 mod id;
 mod message;
@@ -19,6 +20,7 @@ mod validate;
 pub use attribute::{Attribute, Attributes};
 pub use executor::{DeviceInfo, DeviceKind, ExecutorInfo, NumaNode};
 pub use failure::{Failure, FailureKind, FailureKinds};
+pub use gang::{Demand, Gang, GangStrategy, Shared, Topology};
 pub use graph::{Input, JobOptions, Literal, NamedOutput, OnFailure, Task, TaskGraph};
 pub use id::{
     AttemptId, DeviceIndex, ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ParseIdError,

@@ -76,6 +76,9 @@ pub struct Assignment {
     pub first_output: ObjectKey,
     /// Larger goes first among those that could start.
     pub priority: i32,
+    /// Whether its room is set aside from its arrival on, ahead of every attempt that arrives
+    /// later: so with members of a gang, which the scheduler sends only where they fit at once.
+    pub set_aside: bool,
 }
 
 /// An input and where to find it.

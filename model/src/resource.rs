@@ -164,6 +164,23 @@ impl Capacity {
         }
     }
 
+    /// Takes as much of `request` with these devices away as there is.
+    pub fn withhold(&mut self, request: &ResourceRequest, devices: &[DeviceIndex]) {
+        self.cpu_milli = self.cpu_milli.saturating_sub(request.cpu_milli);
+        self.memory_bytes = self.memory_bytes.saturating_sub(request.memory_bytes);
+        for (name, milli) in &request.custom {
+            if let Some(left) = self.custom.get_mut(name) {
+                *left = left.saturating_sub(*milli);
+            }
+        }
+        let Some(gpu) = &request.gpu else { return };
+        for device in devices {
+            let left = &mut self.devices[usize::from(device.0)];
+            left.milli = left.milli.saturating_sub(gpu.milli);
+            left.vram_bytes = left.vram_bytes.saturating_sub(gpu.vram_bytes);
+        }
+    }
+
     /// Gives back what [`Capacity::take`] took.
     pub fn give_back(&mut self, request: &ResourceRequest, devices: &[DeviceIndex]) {
         self.cpu_milli += request.cpu_milli;

@@ -1,5 +1,7 @@
 //! Checks of a graph's structure: everything that needs no catalogue and no cluster.
 
+mod gang;
+
 use std::collections::HashMap;
 use std::path::{Component, Path};
 
@@ -24,6 +26,8 @@ pub struct Limits {
     pub outputs: usize,
     /// The most bytes of a name.
     pub name_bytes: usize,
+    /// The most members of one gang.
+    pub gang_members: usize,
 }
 
 impl Default for Limits {
@@ -34,6 +38,7 @@ impl Default for Limits {
             edges: 32_000_000,
             outputs: 16_000_000,
             name_bytes: 256,
+            gang_members: 1024,
         }
     }
 }
@@ -66,6 +71,8 @@ pub enum GraphError {
     BadTemplate { template: usize, field: String, message: String },
     #[error("literal {index} ({name}): {message}")]
     BadLiteral { index: usize, name: String, message: String },
+    #[error("gang {gang:?}, {field}: {message}")]
+    BadGang { index: usize, gang: String, field: String, message: String },
 }
 
 /// Checks `graph`. `known_outputs(task)` tells how many outputs a task has that the job held
@@ -100,9 +107,12 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
         self.check_names()?;
         let forward = self.check_references()?;
         if forward {
-            return self.check_acyclic();
+            self.check_acyclic()?;
         }
-        Ok(())
+        if self.graph.gangs.is_empty() {
+            return Ok(());
+        }
+        self.check_gangs()
     }
 
     fn check_literals(&self) -> Result<(), GraphError> {
@@ -257,14 +267,17 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
         for component in kosaraju_scc(&edges) {
             let looped = component.len() > 1 || edges.contains_edge(component[0], component[0]);
             if looped {
-                return Err(GraphError::Cycle { cycle: self.name_cycle(&edges, &component) });
+                let cycle = self.find_cycle(&edges, &component).into_iter();
+                return Err(GraphError::Cycle {
+                    cycle: cycle.map(|task| self.describe(task)).collect(),
+                });
             }
         }
         Ok(())
     }
 
-    /// One cycle within a strongly connected component, as names, the first repeated at the end.
-    fn name_cycle(&self, edges: &DiGraphMap<u32, ()>, component: &[u32]) -> Vec<String> {
+    /// One cycle within a strongly connected component, the first node repeated at the end.
+    fn find_cycle(&self, edges: &DiGraphMap<u32, ()>, component: &[u32]) -> Vec<u32> {
         let inside: std::collections::HashSet<u32> = component.iter().copied().collect();
         let start = component.iter().copied().min().unwrap_or_default();
         let mut path = vec![start];
@@ -280,7 +293,7 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
             }
             path.push(next);
         }
-        path.into_iter().map(|task| self.describe(task)).collect()
+        path
     }
 
     fn describe(&self, index: u32) -> String {

@@ -80,6 +80,7 @@ fn encode_assignment(assignment: Assignment) -> v1::Assignment {
         waits_for: assignment.waits_for.iter().map(|task| task.index).collect(),
         first_output: assignment.first_output.index,
         priority: assignment.priority,
+        set_aside: assignment.set_aside,
     }
 }
 
@@ -166,6 +167,7 @@ impl TemplateReceiver {
             waits_for: wire.waits_for.into_iter().map(task).collect(),
             first_output: ObjectKey { job, index: wire.first_output },
             priority: wire.priority,
+            set_aside: wire.set_aside,
         })
     }
 }

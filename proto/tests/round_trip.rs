@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use drawloom_model::{
     AssignedInput, Assignment, AttemptEnd, AttemptId, Attribute, Backoff, Capacity, Constraints,
-    DType, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, Failure, FailureKind,
-    FromExecutor, GpuRequest, Input, InputSource, JobKey, KernelCall, LabelOperator,
-    LabelRequirement, Literal, NamedOutput, NumaNode, ObjectId, ObjectKey, ObjectReport,
-    ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest, RetryPolicy,
-    Run, Shape, Task, TaskGraph, TaskKey, Template, TemplateKey, ToExecutor, Toleration, Value,
-    Variant,
+    DType, Demand, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, Failure,
+    FailureKind, FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobKey,
+    KernelCall, LabelOperator, LabelRequirement, Literal, NamedOutput, NumaNode, ObjectId,
+    ObjectKey, ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec,
+    ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey, Template,
+    TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
 };
 use drawloom_proto::{TemplateReceiver, TemplateSender, append_chunk, split_graph, v1};
 use proptest::collection::{btree_map, vec};
@@ -142,6 +142,26 @@ fn input() -> impl Strategy<Value = Input> {
     ]
 }
 
+fn gang() -> impl Strategy<Value = Gang> {
+    let shared = prop_oneof![
+        name().prop_map(Shared::Label),
+        Just(Shared::NumaNode),
+        Just(Shared::LinkedDevices),
+    ];
+    let demand = prop_oneof![Just(Demand::Preferred), Just(Demand::Required)];
+    let topology = (shared, demand).prop_map(|(shared, demand)| Topology { shared, demand });
+    let strategy = prop::sample::select(GangStrategy::ALL.to_vec());
+    (name(), vec(any::<u32>(), 0..5), strategy, option::of(span()), option::of(topology)).prop_map(
+        |(name, members, strategy, timeout, topology)| Gang {
+            name,
+            members,
+            strategy,
+            timeout,
+            topology,
+        },
+    )
+}
+
 fn graph() -> impl Strategy<Value = TaskGraph> {
     let task = (option::of(name()), any::<u32>(), vec(input(), 0..4), vec(any::<u32>(), 0..3))
         .prop_map(|(name, template, inputs, after)| Task {
@@ -158,13 +178,15 @@ fn graph() -> impl Strategy<Value = TaskGraph> {
         vec(any::<u128>().prop_map(ObjectId), 0..3),
         vec(task, 0..9),
         vec(output, 0..3),
+        vec(gang(), 0..3),
     )
-        .prop_map(|(templates, literals, externals, tasks, outputs)| TaskGraph {
+        .prop_map(|(templates, literals, externals, tasks, outputs, gangs)| TaskGraph {
             templates,
             literals,
             externals,
             tasks,
             outputs,
+            gangs,
             ..TaskGraph::default()
         })
 }
@@ -193,10 +215,11 @@ fn assignment() -> impl Strategy<Value = Assignment> {
         sources().prop_map(|sources| InputSource::Remote(sources.into())),
     ];
     let inputs = vec((object(), source, any::<bool>()), 0..3);
-    let numbers = (any::<u32>(), any::<u32>(), any::<i32>(), any::<prop::sample::Index>());
+    let variant = any::<prop::sample::Index>();
+    let numbers = (any::<u32>(), any::<u32>(), any::<i32>(), variant, any::<bool>());
     (attempt(), template(), inputs, vec(any::<u16>(), 0..3), vec(any::<u32>(), 0..3), numbers)
         .prop_map(|(attempt, template, inputs, devices, waits_for, numbers)| {
-            let (template_index, first_output, priority, variant) = numbers;
+            let (template_index, first_output, priority, variant, set_aside) = numbers;
             let job = attempt.task.job;
             let input = |(object, source, own): (ObjectKey, InputSource, bool)| {
                 let object = if own { ObjectKey { job, ..object } } else { object };
@@ -212,6 +235,7 @@ fn assignment() -> impl Strategy<Value = Assignment> {
                 waits_for: waits_for.into_iter().map(|index| TaskKey { job, index }).collect(),
                 first_output: ObjectKey { job, index: first_output },
                 priority,
+                set_aside,
             }
         })
 }
@@ -270,7 +294,8 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
 }
 
 fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
-    let device = (name(), option::of(any::<u32>()), any::<(u32, u64, u16)>());
+    let place = (option::of(any::<u32>()), vec(any::<u16>().prop_map(DeviceIndex), 0..3));
+    let device = (name(), place, any::<(u32, u64, u16)>());
     let capacity = (any::<u64>(), any::<u64>(), custom());
     let node = (any::<u32>(), vec(any::<u32>(), 0..3), any::<u64>())
         .prop_map(|(id, cores, memory_bytes)| NumaNode { id, cores, memory_bytes });
@@ -288,8 +313,12 @@ fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
                 devices: devices.iter().map(|(_, _, numbers)| offered(*numbers)).collect(),
                 custom,
             };
-            let known =
-                |(name, numa_node, _)| DeviceInfo { name, kind: DeviceKind::Cuda, numa_node };
+            let known = |(name, (numa_node, links), _)| DeviceInfo {
+                name,
+                kind: DeviceKind::Cuda,
+                numa_node,
+                links,
+            };
             let devices = devices.into_iter().map(known).collect();
             let labels = BTreeMap::from([("zone".to_owned(), name.clone())]);
             let address = format!("unix:/{name}");

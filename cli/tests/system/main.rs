@@ -4,6 +4,7 @@ mod bad_input;
 mod cluster;
 mod data;
 mod faults;
+mod gangs;
 mod harness;
 mod run;
 mod timeline;

@@ -118,6 +118,17 @@ impl Admission {
         Some(self.cores.take(request.cpu_milli))
     }
 
+    /// Takes what an attempt of this class asks for, whoever waits, where it fits.
+    pub(crate) fn set_aside(&mut self, class: ClassId) -> Option<Cores> {
+        let Class { request, devices, .. } = &self.classes[class.0 as usize];
+        if !self.free.fits_on(request, devices) {
+            return None;
+        }
+        self.starts += 1;
+        self.free.take(request, devices);
+        Some(self.cores.take(request.cpu_milli))
+    }
+
     /// Queues a ready attempt.
     pub(crate) fn push(&mut self, class: ClassId, rank: Rank, token: Token) {
         self.change(class, |class| class.ready.insert(rank, token));
@@ -147,10 +158,19 @@ impl Admission {
     }
 
     /// Starts what fits, in the order of ranks; smaller ones may pass one that does not fit until
-    /// it has waited for long.
-    pub(crate) fn admit(&mut self, started: &mut Vec<(Token, Cores)>) {
+    /// it has waited for long. What `first` ask for is left to them.
+    pub(crate) fn admit(
+        &mut self,
+        first: impl Iterator<Item = ClassId>,
+        started: &mut Vec<(Token, Cores)>,
+    ) {
         // What those may take that come after a starving one; all that is free without one.
         let mut spare: Option<Capacity> = None;
+        for id in first {
+            let class = &self.classes[id.0 as usize];
+            let spare = spare.get_or_insert_with(|| self.free.clone());
+            spare.withhold(&class.request, &class.devices);
+        }
         let mut next = self.heads.first().copied();
         while let Some((rank, id)) = next {
             let class = &self.classes[id.0 as usize];
@@ -185,7 +205,7 @@ impl Admission {
         let blocked_at = *class.blocked_at.get_or_insert(self.starts);
         if self.starts - blocked_at >= STARVING_AFTER_STARTS {
             let spare = spare.get_or_insert_with(|| self.free.clone());
-            withhold(spare, &class.request, &class.devices);
+            spare.withhold(&class.request, &class.devices);
         }
     }
 
@@ -207,22 +227,5 @@ impl Admission {
 impl Class {
     fn first(&self) -> Option<Rank> {
         self.ready.first_key_value().map(|(rank, _)| *rank)
-    }
-}
-
-/// Takes as much of `request` from `spare` as there is.
-fn withhold(spare: &mut Capacity, request: &ResourceRequest, devices: &[DeviceIndex]) {
-    spare.cpu_milli = spare.cpu_milli.saturating_sub(request.cpu_milli);
-    spare.memory_bytes = spare.memory_bytes.saturating_sub(request.memory_bytes);
-    for (name, milli) in &request.custom {
-        if let Some(left) = spare.custom.get_mut(name) {
-            *left = left.saturating_sub(*milli);
-        }
-    }
-    let Some(gpu) = &request.gpu else { return };
-    for device in devices {
-        let left = &mut spare.devices[usize::from(device.0)];
-        left.milli = left.milli.saturating_sub(gpu.milli);
-        left.vram_bytes = left.vram_bytes.saturating_sub(gpu.vram_bytes);
     }
 }

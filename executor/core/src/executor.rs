@@ -35,6 +35,9 @@ pub struct Executor {
     /// Attempts that became ready during the event at hand.
     ready: Vec<Token>,
     started: Vec<(Token, Cores)>,
+    /// The room of attempts for which it is set aside before they can start; `None` while others
+    /// have it still.
+    set_aside: BTreeMap<Token, Option<Cores>>,
     /// Whether anything became free during the event at hand.
     freed: bool,
 }
@@ -53,6 +56,7 @@ impl Executor {
             deadlines: BTreeSet::new(),
             ready: Vec::new(),
             started: Vec::new(),
+            set_aside: BTreeMap::new(),
             freed: false,
         }
     }
@@ -136,6 +140,9 @@ impl Executor {
             }
         };
         let token = self.attempts.next_token();
+        if assignment.set_aside {
+            self.set_aside.insert(token, self.admission.set_aside(class));
+        }
         let missing = self.subscribe(now, token, &assignment, commands);
         let entry = Entry {
             attempt,
@@ -398,11 +405,15 @@ impl Executor {
         if self.ready.is_empty() && !self.freed {
             return;
         }
+        self.find_room();
         let mut ready = std::mem::take(&mut self.ready);
-        let alone = ready.len() == 1;
+        let late = self.set_aside.values().any(Option::is_none);
+        let alone = ready.len() == 1 && !late;
         for token in ready.drain(..) {
             if let Err(lost) = self.check_inputs(token) {
                 self.lose_input(now, token, lost, commands);
+            } else if self.set_aside.contains_key(&token) {
+                self.start_in_room(now, token, commands);
             } else if alone {
                 self.start_or_queue(now, token, commands);
             } else {
@@ -411,12 +422,40 @@ impl Executor {
         }
         self.ready = ready;
         let mut started = std::mem::take(&mut self.started);
-        self.admission.admit(&mut started);
+        let late = self.set_aside.iter().filter(|(_, cores)| cores.is_none());
+        let late = late.filter_map(|(token, _)| Some(self.attempts.get(*token)?.class));
+        self.admission.admit(late, &mut started);
         for (token, cores) in started.drain(..) {
             self.start(now, token, cores, commands);
         }
         self.started = started;
         self.freed = false;
+    }
+
+    /// Sets aside what has become free for those who still lack it, ahead of all others.
+    fn find_room(&mut self) {
+        for (token, cores) in &mut self.set_aside {
+            let Some(entry) = self.attempts.get(*token) else { continue };
+            if cores.is_none() {
+                *cores = self.admission.set_aside(entry.class);
+                if cores.is_some() && matches!(entry.stage, Stage::Waiting { missing: 0, .. }) {
+                    self.ready.push(*token);
+                }
+            }
+        }
+    }
+
+    /// Starts an attempt in the room that is set aside for it, once it lacks nothing else.
+    fn start_in_room(&mut self, now: Time, token: Token, commands: &mut Commands) {
+        let lacks_nothing = self
+            .attempts
+            .get(token)
+            .is_some_and(|entry| matches!(entry.stage, Stage::Waiting { missing: 0, .. }));
+        if lacks_nothing && let Some(Some(cores)) = self.set_aside.get_mut(&token).map(Option::take)
+        {
+            self.set_aside.remove(&token);
+            self.start(now, token, cores, commands);
+        }
     }
 
     /// Whether nothing is missing still: an input that is on its way after all is waited for,
@@ -495,6 +534,11 @@ impl Executor {
                 self.freed = true; // Another may have been kept back for it.
             }
             Stage::Waiting { .. } | Stage::Ended => {}
+        }
+        if let Some(room) = self.set_aside.remove(&token) {
+            let class = entry.class;
+            room.iter().for_each(|cores| self.admission.give_back(class, cores));
+            self.freed = true;
         }
         self.attempts.remove(token)
     }

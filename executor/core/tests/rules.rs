@@ -220,6 +220,49 @@ fn a_large_attempt_does_not_starve() {
     assert_eq!(started(&handle(&mut executor, succeeded(1))).len(), 1);
 }
 
+fn in_set_aside_room(index: u32, cores: u64) -> drawloom_model::Assignment {
+    let assignment = assignment(index, ResourceRequest::cores(cores));
+    drawloom_model::Assignment { set_aside: true, ..assignment }
+}
+
+#[test]
+fn room_that_is_set_aside_waits_for_its_attempt() {
+    let mut executor = executor(2);
+    let mut member = in_set_aside_room(0, 1);
+    member.inputs.push(remote(object(9)));
+    handle(&mut executor, run(member));
+    assert_eq!(executor.free().cpu_milli, 1000);
+    assert_eq!(started(&handle(&mut executor, run(one_core(1)))), [1]);
+    assert_eq!(started(&handle(&mut executor, run(one_core(2)))), [], "the room is not its own");
+    let arrived = Event::InputArrived { object: object(9), size_bytes: 5 };
+    assert_eq!(started(&handle(&mut executor, arrived)), [0]);
+    assert_eq!(started(&handle(&mut executor, succeeded(0))), [2], "room comes back as ever");
+}
+
+#[test]
+fn room_that_is_set_aside_comes_back_unused() {
+    let mut executor = executor(1);
+    let mut member = in_set_aside_room(0, 1);
+    member.inputs.push(remote(object(9)));
+    handle(&mut executor, run(member));
+    assert_eq!(started(&handle(&mut executor, run(one_core(1)))), []);
+    let cancel = Event::Told(ToExecutor::Cancel { attempt: attempt(0) });
+    let commands = handle(&mut executor, cancel);
+    assert_eq!((told(&commands), started(&commands)), (vec!["0 cancelled".to_owned()], vec![1]));
+}
+
+#[test]
+fn room_that_is_not_free_yet_is_set_aside_as_it_becomes_free() {
+    let mut executor = executor(2);
+    handle(&mut executor, run(one_core(0)));
+    handle(&mut executor, run(one_core(1)));
+    handle(&mut executor, run(drawloom_model::Assignment { priority: 9, ..one_core(2) }));
+    assert_eq!(started(&handle(&mut executor, run(in_set_aside_room(3, 2)))), []);
+    assert_eq!(started(&handle(&mut executor, succeeded(0))), [], "kept for the larger one");
+    assert_eq!(started(&handle(&mut executor, succeeded(1))), [3]);
+    assert_eq!(started(&handle(&mut executor, succeeded(3))), [2]);
+}
+
 #[test]
 fn impossible_requests_fail_at_once() {
     let mut executor = executor(2);

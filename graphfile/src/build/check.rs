@@ -8,6 +8,8 @@ use super::Builder;
 /// What is wrong with the graph as a whole, and which task is at fault where one is.
 pub(crate) struct GraphFault {
     pub task: Option<usize>,
+    /// Which gang is at fault where one is, and its field.
+    pub gang: Option<(usize, String)>,
     pub message: String,
 }
 
@@ -17,6 +19,7 @@ impl Builder {
         let graph = &self.graph;
         validate(graph, &self.limits, |_| None).map_err(|error| GraphFault {
             task: structural(graph, &error),
+            gang: gang(&error),
             message: error.to_string(),
         })?;
         // Every external is a data file.
@@ -27,7 +30,8 @@ impl Builder {
             | CheckError::OutputCount { task, .. }
             | CheckError::ProcessInputs { task, .. }
             | CheckError::VariantsDiffer { task, .. }) = &error;
-            GraphFault { task: position(graph, task), message: error.to_string() }
+            let task = position(graph, task);
+            GraphFault { task, gang: None, message: error.to_string() }
         })
     }
 }
@@ -48,8 +52,14 @@ fn structural(graph: &TaskGraph, error: &GraphError) -> Option<usize> {
         GraphError::TooManyTasks { .. }
         | GraphError::TooManyEdges { .. }
         | GraphError::TooManyOutputs { .. }
-        | GraphError::BadLiteral { .. } => None,
+        | GraphError::BadLiteral { .. }
+        | GraphError::BadGang { .. } => None,
     }
+}
+
+fn gang(error: &GraphError) -> Option<(usize, String)> {
+    let GraphError::BadGang { index, field, .. } = error else { return None };
+    Some((*index, field.clone()))
 }
 
 /// The task that a description such as `task "a", input 0` or `task 3` begins with.

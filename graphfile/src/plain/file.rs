@@ -7,6 +7,7 @@ use drawloom_model::{DType, ProcessOutput};
 use schemars::JsonSchema;
 
 use super::forms::{AttributeValue, FailureName, GpuEntry, Nested, OutputEntry};
+use super::gang::GangEntry;
 use super::label::{Label, TolerationText};
 use super::quantity::{ByteSize, Milli, TimeSpan};
 
@@ -28,6 +29,9 @@ pub(crate) struct GraphFile {
     /// Objects to keep after the job, by name: each a task's name, `task.output`, or an input's name.
     #[serde(default)]
     pub outputs: BTreeMap<String, String>,
+    /// Groups of tasks that start together or not at all.
+    #[serde(default)]
+    pub gangs: Vec<GangEntry>,
 }
 
 /// What is asked for a job as a whole.

@@ -2,6 +2,7 @@
 
 mod file;
 mod forms;
+mod gang;
 mod label;
 mod quantity;
 mod resolve;
@@ -11,5 +12,6 @@ pub(crate) use file::{
     JobEntry, ProcessEntry, RequestEntry, RetryEntry, TaskEntry, VariantEntry, dtype,
 };
 pub(crate) use forms::{AttributeValue, Nested, OutputEntry};
+pub(crate) use gang::GangEntry;
 pub(crate) use quantity::TimeSpan;
 pub(crate) use resolve::read_plain;

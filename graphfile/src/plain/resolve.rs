@@ -21,9 +21,10 @@ pub(crate) fn read_plain(path: &Path, root: &Node, builder: &mut Builder) -> Res
     add(&file, path, root, builder).map_err(located)?;
     builder.check().map_err(|error| {
         let fault = Fault::new(error.message);
-        located(match error.task {
-            Some(task) => fault.within(task).under("tasks"),
-            None => fault,
+        located(match (error.task, error.gang) {
+            (Some(task), _) => fault.within(task).under("tasks"),
+            (None, Some((gang, field))) => in_field(fault, &field).within(gang).under("gangs"),
+            (None, None) => fault,
         })
     })
 }
@@ -47,7 +48,26 @@ fn add(file: &GraphFile, path: &Path, root: &Node, builder: &mut Builder) -> Che
             .and_then(|object| builder.add_output(name, object))
             .map_err(|fault| fault.under(name).under("outputs"))?;
     }
+    for (index, gang) in file.gangs.iter().enumerate() {
+        let line = root.line_of(&[Step::Key("gangs".to_owned()), Step::Index(index)]);
+        let place = Place { path: path.clone(), line };
+        let members = each(&gang.members, "members", |name| names.task(name));
+        members
+            .and_then(|members| builder.add_gang(gang, members, place))
+            .map_err(|fault| fault.within(index).under("gangs"))?;
+    }
     Ok(())
+}
+
+/// The fault in a field such as `members[1]`.
+fn in_field(fault: Box<Fault>, field: &str) -> Box<Fault> {
+    match field.split_once('[') {
+        Some((list, index)) => match index.trim_end_matches(']').parse() {
+            Ok(index) => fault.within(index).under(list),
+            Err(_) => fault.under(list),
+        },
+        None => fault.under(field),
+    }
 }
 
 fn add_task(

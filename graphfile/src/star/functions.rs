@@ -19,7 +19,7 @@ use super::values::node;
 use crate::constant::tensor;
 use crate::error::{Checked, Fault};
 use crate::node::{Entry, Kind, Node};
-use crate::plain::{JobEntry, Nested, dtype};
+use crate::plain::{GangEntry, JobEntry, Nested, dtype};
 
 /// Data, parameters, outputs and the job.
 #[starlark_module]
@@ -99,9 +99,22 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
     }
 }
 
-/// Tasks that are no kernels.
+/// Tasks that are no kernels, and what tasks have in common.
 #[starlark_module]
 pub(super) fn tasks(builder: &mut GlobalsBuilder) {
+    /// Makes tasks start together or not at all. Each member is a task or an object that it makes.
+    fn gang<'v>(
+        #[starlark(require = pos)] name: &str,
+        #[starlark(require = pos)] members: Value<'v>,
+        #[starlark(default = NoneOr::None)] strategy: NoneOr<Value<'v>>,
+        #[starlark(default = NoneOr::None)] timeout: NoneOr<Value<'v>>,
+        #[starlark(default = NoneOr::None)] topology: NoneOr<Value<'v>>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        let options = [("strategy", strategy), ("timeout", timeout), ("topology", topology)];
+        add_gang(name, members, options, eval).map(|()| NoneType).map_err(Into::into)
+    }
+
     /// A process. Its standard input and files are objects.
     fn process<'v>(
         args: &Arguments<'v, '_>,
@@ -166,6 +179,31 @@ pub(super) fn mathematics(builder: &mut GlobalsBuilder) {
     fn cos(#[starlark(require = pos)] x: UnpackFloat) -> anyhow::Result<f64> {
         Ok(x.0.cos())
     }
+}
+
+fn add_gang<'v>(
+    name: &str,
+    members: Value<'v>,
+    options: [(&str, NoneOr<Value<'v>>); 3],
+    eval: &Evaluator<'v, '_, '_>,
+) -> Checked<()> {
+    let mut tasks = Vec::new();
+    Handle::tasks(members, &mut tasks).map_err(|fault| fault.under("members"))?;
+    let place = place(eval);
+    let entry = |key: &str, kind| {
+        let value = Node::new(place.line, kind);
+        Entry { key: key.to_owned(), line: place.line, value }
+    };
+    let mut entries =
+        vec![entry("name", Kind::Text(name.to_owned())), entry("members", Kind::List(Vec::new()))];
+    for (key, value) in options {
+        if let Some(value) = value.into_option() {
+            let value = node(value, place.line).map_err(|fault| fault.under(key))?;
+            entries.push(entry(key, value.kind));
+        }
+    }
+    let gang: GangEntry = Node::new(place.line, Kind::Map(entries)).read()?;
+    Session::of(eval)?.builder.borrow_mut().add_gang(&gang, tasks, place)
 }
 
 /// The name under which a process's standard input is found among its objects.

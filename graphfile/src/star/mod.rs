@@ -81,7 +81,9 @@ fn run_here(
     session.refuse_unknown_parameters(path)?;
     let builder = session.into_builder();
     builder.check().map_err(|error| {
-        let place = error.task.and_then(|task| builder.places.get(task));
+        let task = error.task.and_then(|task| builder.places.get(task));
+        let gang = error.gang.and_then(|(gang, _)| builder.gang_places.get(gang));
+        let place = task.or(gang);
         LoadError::Invalid {
             path: place.map_or(path, |place| &place.path).to_owned(),
             line: place.map(|place| place.line),

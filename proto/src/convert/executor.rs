@@ -1,7 +1,7 @@
 //! What executors say of themselves.
 
 use drawloom_model::{
-    Capacity, DeviceCapacity, DeviceInfo, DeviceKind, ExecutorInfo, NumaNode, Taint,
+    Capacity, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, NumaNode, Taint,
 };
 
 use crate::field::{FieldError, each, narrow, optional};
@@ -101,7 +101,12 @@ impl From<&DeviceInfo> for v1::DeviceInfo {
         let kind = match device.kind {
             DeviceKind::Cuda => v1::DeviceKind::Cuda,
         };
-        v1::DeviceInfo { name: device.name.clone(), kind: kind.into(), numa_node: device.numa_node }
+        v1::DeviceInfo {
+            name: device.name.clone(),
+            kind: kind.into(),
+            numa_node: device.numa_node,
+            links: device.links.iter().map(|device| device.0.into()).collect(),
+        }
     }
 }
 
@@ -114,7 +119,8 @@ impl TryFrom<v1::DeviceInfo> for DeviceInfo {
             Ok(v1::DeviceKind::Unspecified) => return Err(FieldError::new("kind", "must be set")),
             Err(unknown) => return Err(FieldError::new("kind", unknown)),
         };
-        Ok(DeviceInfo { name: wire.name, kind, numa_node: wire.numa_node })
+        let links = each(wire.links, "links", 0, |device| narrow(device, "").map(DeviceIndex))?;
+        Ok(DeviceInfo { name: wire.name, kind, numa_node: wire.numa_node, links })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    Input, JobOptions, Literal, NamedOutput, OnFailure, Task, TaskGraph, Template,
+    Gang, Input, JobOptions, Literal, NamedOutput, OnFailure, Task, TaskGraph, Template,
 };
 use prost::Message as _;
 
@@ -28,11 +28,13 @@ pub fn append_chunk(graph: &mut TaskGraph, chunk: v1::GraphChunk) -> Result<(), 
     let tasks: Vec<_> = each(chunk.tasks, "tasks", graph.tasks.len(), Task::try_from)?;
     let outputs: Vec<_> =
         each(chunk.outputs, "outputs", graph.outputs.len(), NamedOutput::try_from)?;
+    let gangs: Vec<_> = each(chunk.gangs, "gangs", graph.gangs.len(), Gang::try_from)?;
     extend(&mut graph.templates, templates);
     extend(&mut graph.literals, literals);
     extend(&mut graph.externals, externals);
     extend(&mut graph.tasks, tasks);
     extend(&mut graph.outputs, outputs);
+    extend(&mut graph.gangs, gangs);
     Ok(())
 }
 
@@ -68,6 +70,10 @@ pub fn split_graph(graph: &TaskGraph, chunk_bytes: usize) -> Vec<v1::GraphChunk>
     for output in &graph.outputs {
         let wire = v1::NamedOutput::from(output);
         parts.room_for(wire.encoded_len()).outputs.push(wire);
+    }
+    for gang in &graph.gangs {
+        let wire = v1::Gang::from(gang);
+        parts.room_for(wire.encoded_len()).gangs.push(wire);
     }
     parts.full.push(parts.current);
     parts.full

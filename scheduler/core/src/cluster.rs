@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptId, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey, ResourceRequest, Time,
+    AttemptId, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey, ResourceRequest,
+    Time,
 };
 use smallvec::SmallVec;
 
 use crate::class::ClassId;
-use crate::ledger::Account;
+use crate::ledger::{Account, Claim, Conflict, commit_all};
 use crate::load::{CLOSED, LoadTree};
 use crate::queue::Ready;
 
@@ -68,6 +69,8 @@ pub(crate) struct Executor {
     pub held_bytes: u64,
     /// Tasks that may follow those it has, without waiting for their end.
     pub followers: BinaryHeap<Ready>,
+    /// What may be placed there while room is kept for a gang; `None` while none is.
+    spare: Option<Box<Capacity>>,
     pub draining: bool,
     pub stopped: bool,
     /// Objects of a draining executor, and who was told to fetch them; `None` once that failed.
@@ -87,6 +90,8 @@ pub(crate) struct Cluster {
     load: LoadTree,
     replicas: HashMap<ObjectKey, SmallVec<[ExecutorId; 2]>>,
     run_ahead: RunAhead,
+    /// Executors where room is kept for a gang.
+    keeping: Vec<ExecutorId>,
 }
 
 impl Executor {
@@ -134,6 +139,17 @@ impl Executor {
         !self.draining
             && outstanding < slots.saturating_add(run_ahead.attempts)
             && (outstanding < slots.saturating_mul(2) || load < run_ahead.horizon)
+            && self.spare.as_ref().is_none_or(|spare| spare.cpu_milli >= MILLI)
+    }
+
+    /// Whether placing `request` here leaves alone what is kept for a gang.
+    pub fn spares(&self, request: &ResourceRequest, devices: &[DeviceIndex]) -> bool {
+        self.spare.as_ref().is_none_or(|spare| spare.fits_on(request, devices))
+    }
+
+    /// What may be placed here while room is kept for a gang.
+    pub fn spare(&self) -> Option<&Capacity> {
+        self.spare.as_deref()
     }
 
     /// The devices for `request`: the fullest that fit now, else those with the least to do.
@@ -161,6 +177,7 @@ impl Cluster {
             load: LoadTree::default(),
             replicas: HashMap::new(),
             run_ahead,
+            keeping: Vec::new(),
         }
     }
 
@@ -182,6 +199,7 @@ impl Cluster {
             held: BTreeMap::new(),
             held_bytes: 0,
             followers: BinaryHeap::new(),
+            spare: None,
             draining: false,
             stopped: false,
             evacuating: BTreeMap::new(),
@@ -260,8 +278,8 @@ impl Cluster {
         self.active.iter().flatten().filter(move |active| active.executor == id)
     }
 
-    /// Puts an attempt on its executor. If `may_start`, it gets a claim at once where it fits and
-    /// nothing is in front, and queues for one otherwise.
+    /// Puts an attempt on its executor. One that comes with a claim keeps it; otherwise, if
+    /// `may_start`, it gets one at once where it fits and nothing is in front, or queues for it.
     pub fn start(
         &mut self,
         mut active: Active,
@@ -281,9 +299,13 @@ impl Cluster {
             }
             let seen = executor.account.version();
             active.ahead = !may_start;
-            active.claimed = may_start
-                && executor.queue.is_empty()
-                && executor.account.commit(request, &active.devices, seen).is_ok();
+            active.claimed = active.claimed
+                || (may_start
+                    && executor.queue.is_empty()
+                    && executor.account.commit(request, &active.devices, seen).is_ok());
+            if let Some(spare) = &mut executor.spare {
+                spare.withhold(request, &active.devices);
+            }
             if active.ahead {
                 executor.ahead += 1;
                 executor.ahead_nanos += active.core_nanos;
@@ -299,6 +321,53 @@ impl Cluster {
         }
         self.refresh_load(id);
         index
+    }
+
+    /// Takes all of these claims or none.
+    pub fn commit_all(&mut self, claims: &[Claim<'_>]) -> Result<(), (usize, Conflict)> {
+        let account: for<'a> fn(&'a mut Cluster, ExecutorId) -> Option<&'a mut Account> =
+            |cluster, id| cluster.executor_mut(id).map(|executor| &mut executor.account);
+        commit_all(self, account, claims)
+    }
+
+    /// For each executor that takes work, what nothing that it has will ask for: whatever fits
+    /// there fits when it arrives, in whichever order the executor starts what it has.
+    pub fn uncommitted<'a>(
+        &self,
+        request_of: impl Fn(&Active) -> &'a ResourceRequest,
+    ) -> BTreeMap<ExecutorId, Capacity> {
+        let open = self.executors().filter(|executor| !executor.draining);
+        let mut free: BTreeMap<ExecutorId, Capacity> =
+            open.map(|executor| (executor.id, executor.account.free().clone())).collect();
+        if self.executors().any(|executor| executor.queued() > 0) {
+            for active in self.active.iter().flatten().filter(|active| !active.claimed) {
+                if let Some(free) = free.get_mut(&active.executor) {
+                    free.withhold(request_of(active), &active.devices);
+                }
+            }
+        }
+        free
+    }
+
+    /// Keeps room on an executor for a gang: until [`Cluster::release_kept`], no more than `spare`
+    /// is placed there.
+    pub fn keep(&mut self, id: ExecutorId, spare: Capacity) {
+        let Some(executor) = self.executor_mut(id) else { return };
+        executor.spare = Some(Box::new(spare));
+        self.keeping.push(id);
+        self.refresh_load(id);
+    }
+
+    /// Keeps no room any longer; tells whether any was kept.
+    pub fn release_kept(&mut self) -> bool {
+        let keeping = std::mem::take(&mut self.keeping);
+        for id in &keeping {
+            if let Some(executor) = self.executor_mut(*id) {
+                executor.spare = None;
+            }
+            self.refresh_load(*id);
+        }
+        !keeping.is_empty()
     }
 
     /// What the attempt waited for has ended: it queues for a claim.

@@ -9,6 +9,8 @@ use drawloom_model::{
 };
 use smallvec::SmallVec;
 
+use crate::Shortage;
+
 /// News from outside.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
@@ -145,6 +147,14 @@ pub enum Fact {
         /// Where.
         executor: ExecutorId,
     },
+    /// A new attempt of each of a gang's members was handed to an executor. One fact, so that
+    /// whoever recovers sees the whole gang or none of it.
+    GangPlaced {
+        /// The job.
+        job: JobKey,
+        /// The members' indexes and where each is; their attempt numbers rise by one.
+        placements: Vec<(u32, ExecutorId)>,
+    },
     /// The current attempt ended without ending the task: it is to be placed again.
     AttemptEnded {
         /// The task.
@@ -197,6 +207,8 @@ pub enum AttemptCause {
     Failed(Failure),
     /// It was taken back before it started; not counted as a retry.
     Recalled,
+    /// It was cancelled because another member of its gang starts again; not counted as a retry.
+    Disbanded,
 }
 
 /// A task's final state. It never changes.
@@ -318,7 +330,7 @@ pub enum Refusal {
         first_task: u32,
     },
     /// A name is taken.
-    #[error("{job} has a task or output named {name:?} already")]
+    #[error("{job} has a task, output or gang named {name:?} already")]
     DuplicateName {
         /// The job.
         job: JobId,
@@ -361,6 +373,16 @@ pub enum Refusal {
         task: String,
         /// For each variant and executor, what is in the way.
         reasons: Vec<Obstacle>,
+    },
+    /// No executors could ever run a gang at once.
+    #[error(
+        "{shortage}; add executors, let it ask for less, or let it wait for them (wait_for_resources, --wait-for-resources)"
+    )]
+    ImpossibleGang {
+        /// The gang's index in the graph.
+        index: u32,
+        /// What it needs and what there is.
+        shortage: Shortage,
     },
     /// There is no such executor.
     #[error("there is no executor {executor}")]

@@ -1,5 +1,7 @@
 //! Short histories with known outcomes.
 
+mod gangs;
+
 use std::sync::Arc;
 
 use drawloom_model::{

@@ -2,9 +2,10 @@
 //!
 //! Every executor's account has a version that rises with each change. A claim names the version
 //! it was computed from, so two deciders can share a ledger: the one who looked earlier loses and
-//! looks again (optimistic concurrency, as in Omega, Schwarzkopf et al. 2013).
+//! looks again (optimistic concurrency, as in Omega, Schwarzkopf et al. 2013). Claims that are of
+//! use only together are taken together or not at all.
 
-use drawloom_model::{Capacity, DeviceIndex, ResourceRequest};
+use drawloom_model::{Capacity, DeviceIndex, ExecutorId, ResourceRequest};
 
 /// One executor's account.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,6 +27,52 @@ pub enum Conflict {
     /// There is too little left.
     #[error("the claim does not fit")]
     DoesNotFit,
+    /// There is no such account.
+    #[error("the executor is gone")]
+    Gone,
+}
+
+/// What is wanted of one account.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// Whose account.
+    pub executor: ExecutorId,
+    /// How much.
+    pub request: &'a ResourceRequest,
+    /// Which devices.
+    pub devices: &'a [DeviceIndex],
+    /// The account's version when it was looked at. Claims of the same set do not count.
+    pub expected_version: u64,
+}
+
+/// Takes all of `claims` or none: the first phase of placing tasks that start together.
+/// `account` finds an executor's account among `accounts`.
+///
+/// # Errors
+/// The place of the first claim that was not granted, and why; whatever was taken for those
+/// before it is back then.
+pub fn commit_all<A: ?Sized>(
+    accounts: &mut A,
+    account: for<'a> fn(&'a mut A, ExecutorId) -> Option<&'a mut Account>,
+    claims: &[Claim<'_>],
+) -> Result<(), (usize, Conflict)> {
+    for (place, claim) in claims.iter().enumerate() {
+        let same = claims[..place].iter().filter(|other| other.executor == claim.executor);
+        let expected_version = claim.expected_version + same.count() as u64;
+        let granted = match account(accounts, claim.executor) {
+            Some(account) => account.commit(claim.request, claim.devices, expected_version),
+            None => Err(Conflict::Gone),
+        };
+        if let Err(conflict) = granted {
+            for taken in &claims[..place] {
+                if let Some(account) = account(accounts, taken.executor) {
+                    account.release(taken.request, taken.devices);
+                }
+            }
+            return Err((place, conflict));
+        }
+    }
+    Ok(())
 }
 
 impl Account {
@@ -93,5 +140,31 @@ mod tests {
         assert_eq!(account.commit(&request, &[], 2), Err(Conflict::DoesNotFit));
         account.release(&request, &[]);
         assert_eq!(account.free().cpu_milli, 1000);
+    }
+
+    #[test]
+    fn claims_are_granted_together_or_not_at_all() {
+        let capacity = Capacity { cpu_milli: 2000, ..Capacity::default() };
+        let mut accounts = vec![Account::new(capacity.clone()), Account::new(capacity)];
+        let find: for<'a> fn(&'a mut Vec<Account>, ExecutorId) -> Option<&'a mut Account> =
+            |accounts, executor| accounts.get_mut(executor.0 as usize);
+        let request = ResourceRequest::cores(1);
+        let on = |executor, expected_version| Claim {
+            executor: ExecutorId(executor),
+            request: &request,
+            devices: &[],
+            expected_version,
+        };
+        let mut check = |claims: &[Claim<'_>], expected, free: [u64; 2]| {
+            assert_eq!(commit_all(&mut accounts, find, claims), expected);
+            let left = [accounts[0].free().cpu_milli, accounts[1].free().cpu_milli];
+            assert_eq!(left, free);
+        };
+        check(&[on(0, 0), on(2, 0)], Err((1, Conflict::Gone)), [2000, 2000]);
+        // Giving back is a change, too: whoever looked before must look again.
+        let stale = Err((1, Conflict::Stale { version: 2 }));
+        check(&[on(1, 0), on(0, 0)], stale, [2000, 2000]);
+        check(&[on(0, 2), on(1, 2), on(0, 2)], Ok(()), [0, 1000]);
+        check(&[on(1, 3), on(1, 3)], Err((1, Conflict::DoesNotFit)), [0, 1000]);
     }
 }

@@ -12,6 +12,7 @@ mod estimate;
 mod event;
 #[cfg(test)]
 mod examples;
+mod gang;
 mod ledger;
 mod load;
 pub mod policy;
@@ -29,7 +30,8 @@ pub use event::{
     AttemptCause, Command, Commands, Event, Fact, JobEvent, JobState, Obstacle, ObstacleCause,
     Refusal, Reply, TaskEnd, TaskState,
 };
-pub use ledger::{Account, Conflict};
+pub use gang::Shortage;
+pub use ledger::{Account, Claim, Conflict, commit_all};
 pub use scheduler::Scheduler;
 pub use state::State;
 pub use summary::{

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use drawloom_model::{
     Assignment, AttemptEnd, AttemptId, Attributes, Capacity, ExecutorId, ExecutorInfo, Failure,
-    FailureKind, FailureKinds, FromExecutor, Input, InputSource, JobId, JobKey, MILLI, NamedOutput,
-    ObjectKey, ObjectReport, ObjectType, OnFailure, Outcome, RequestId, ResourceRequest, Task,
-    TaskGraph, TaskKey, Template, Time, ToExecutor, Value, Variant,
+    FailureKind, FailureKinds, FromExecutor, Gang, GangStrategy, Input, InputSource, JobId, JobKey,
+    Limits, MILLI, NamedOutput, ObjectKey, ObjectReport, ObjectType, OnFailure, Outcome, RequestId,
+    ResourceRequest, Task, TaskGraph, TaskKey, Template, Time, ToExecutor, Value, Variant,
+    validate,
 };
 use proptest::prelude::*;
 
@@ -108,14 +109,24 @@ impl FakeExecutor {
         self.queue.keys().chain(self.running.keys()).any(of_task)
     }
 
+    /// Cores that run something, and cores that are set aside for what does not run yet.
+    fn busy(&self) -> (u64, u64) {
+        let running = self.running.values().map(|assignment| cores_of(assignment)).sum();
+        let queued = self.queue.values().filter(|assignment| assignment.set_aside);
+        (running, queued.map(|assignment| cores_of(assignment)).sum())
+    }
+
     /// Starts the n-th attempt that may start, if its cores are free.
     fn start(&mut self, choice: u64) {
-        let busy: u64 = self.running.values().map(|assignment| cores_of(assignment)).sum();
+        let (running, set_aside) = self.busy();
         let able: Vec<AttemptId> = self
             .queue
             .values()
             .filter(|assignment| !assignment.waits_for.iter().any(|task| self.is_here(task)))
-            .filter(|assignment| busy + cores_of(assignment) <= self.cores)
+            .filter(|assignment| {
+                let others = if assignment.set_aside { 0 } else { set_aside };
+                running + others + cores_of(assignment) <= self.cores
+            })
             .map(|assignment| assignment.attempt)
             .collect();
         if able.is_empty() {
@@ -273,11 +284,19 @@ impl World {
     }
 
     fn check(&mut self, fact: &Fact) {
-        if let Fact::TaskPlaced { task, executor } = fact {
-            assert!(!self.ended.contains_key(task), "{task:?} runs after its end");
-            let (number, at) = self.placed.entry(*task).or_insert((0, *executor));
+        let placed = match fact {
+            Fact::TaskPlaced { task, executor } => vec![(*task, *executor)],
+            Fact::GangPlaced { job, placements } => {
+                let key = |index: &u32| TaskKey { job: *job, index: *index };
+                placements.iter().map(|(index, executor)| (key(index), *executor)).collect()
+            }
+            _ => Vec::new(),
+        };
+        for (task, executor) in placed {
+            assert!(!self.ended.contains_key(&task), "{task:?} runs after its end");
+            let (number, at) = self.placed.entry(task).or_insert((0, executor));
             *number += 1;
-            *at = *executor;
+            *at = executor;
         }
         if let Fact::TaskEnded { task, end: TaskEnd::Succeeded(_) } = fact {
             assert!(!self.ended.contains_key(task), "{task:?} has two results");
@@ -289,7 +308,9 @@ impl World {
         if self.scheduler.next_timeout().is_some_and(|due| due <= self.now) {
             let living: Vec<ExecutorId> = self.executors.keys().copied().collect();
             for executor in living {
-                self.tell(Event::ExecutorSaid { executor, message: FromExecutor::Heartbeat });
+                // All are heard before the round that looks who was not.
+                let heartbeat = Event::ExecutorSaid { executor, message: FromExecutor::Heartbeat };
+                self.scheduler.handle(self.now, heartbeat, &mut self.log);
             }
             self.tell(Event::RoundDue);
         }
@@ -370,6 +391,7 @@ impl World {
 
     fn progress(&mut self, choice: u64) {
         let Some(id) = self.pick(choice / 8) else { return };
+        self.check_room(&self.executors[&id]);
         let executor = self.executors.get_mut(&id).expect("picked from them");
         match choice % 8 {
             0..3 => executor.receive(),
@@ -380,6 +402,15 @@ impl World {
                     self.tell(Event::ExecutorSaid { executor: id, message });
                 }
             }
+        }
+    }
+
+    /// A member that arrives fits at once, beside all that the scheduler counts as being there.
+    fn check_room(&self, executor: &FakeExecutor) {
+        let Some(ToExecutor::Run(member)) = executor.inbox.front() else { return };
+        if member.set_aside && executor.running.keys().all(|other| self.scheduler.counts(*other)) {
+            let (running, set_aside) = executor.busy();
+            assert!(running + set_aside + cores_of(member) <= executor.cores, "{member:?}");
         }
     }
 
@@ -414,10 +445,10 @@ impl World {
         }
     }
 
-    /// No more faults: with an executor that stays, everything ends.
+    /// No more faults: with executors that stay, everything ends.
     fn settle(&mut self) {
         self.faults = false;
-        self.join(3);
+        (0..GANG_LIMIT).for_each(|_| self.join(3));
         for round in 0..40_000u64 {
             let open = self.jobs.iter().any(|job| {
                 let key = self.scheduler.job_key(*job);
@@ -491,11 +522,33 @@ fn random_graph(seed: u64) -> TaskGraph {
     if random(3) == 0 {
         graph.options.on_failure = OnFailure::CancelJob;
     }
+    add_gangs(&mut graph, &mut random);
     if graph.tasks[0].template == 0 {
         let object = Input::Task { task: 0, output: 0 };
         graph.outputs.push(NamedOutput { name: "kept".into(), object });
     }
     graph
+}
+
+/// The most members of a gang.
+const GANG_LIMIT: u64 = 4;
+
+/// Up to two gangs of tasks that can be ready together, as small as the executors that stay.
+fn add_gangs(graph: &mut TaskGraph, random: &mut impl FnMut(u64) -> u64) {
+    for number in 0..random(3) {
+        let strategy = GangStrategy::ALL[random(4) as usize];
+        let limit = if strategy == GangStrategy::StrictPack { 2 } else { GANG_LIMIT };
+        let count = graph.tasks.len() as u64;
+        let mut members: Vec<u32> = (0..1 + random(limit)).map(|_| random(count) as u32).collect();
+        members.sort_unstable();
+        members.dedup();
+        let mut gang = Gang::new(format!("gang{number}"), members, strategy);
+        gang.timeout = (random(4) == 0).then(|| Duration::from_millis(1 + random(200)));
+        graph.gangs.push(gang);
+        if validate(graph, &Limits::default(), |_| None).is_err() {
+            graph.gangs.pop();
+        }
+    }
 }
 
 fn run(history: &[u64]) -> World {
@@ -505,6 +558,24 @@ fn run(history: &[u64]) -> World {
     }
     world.settle();
     world
+}
+
+/// Random histories are of use for gangs only if gangs come to something in them.
+#[test]
+fn histories_reach_gangs() {
+    let mut state = 1u64;
+    let mut number = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.rotate_right(23)
+    };
+    let (mut placed, mut disbanded, mut timed_out) = (0, 0, 0);
+    for _ in 0..12 {
+        let world = run(&(0..300).map(|_| number()).collect::<Vec<_>>());
+        placed += world.scheduler.counters().gangs_placed;
+        disbanded += world.scheduler.counters().gangs_disbanded;
+        timed_out += world.scheduler.counters().gangs_timed_out;
+    }
+    assert!(placed > 50 && disbanded > 5 && timed_out > 0, "{placed} {disbanded} {timed_out}");
 }
 
 proptest! {

@@ -206,14 +206,25 @@ pub struct Counters {
     pub transfers: u64,
     /// Their bytes.
     pub transferred_bytes: u64,
+    /// Gangs placed.
+    pub gangs_placed: u64,
+    /// Gangs of which an attempt failed, so that all their attempts were given up.
+    pub gangs_disbanded: u64,
+    /// Gangs for which there was no room within their timeout.
+    pub gangs_timed_out: u64,
     /// Rounds.
     pub rounds: u64,
 }
 
 impl Counters {
     /// What can decide a placement.
-    pub const REASONS: [ReasonKind; 3] =
-        [ReasonKind::EarliestFinish, ReasonKind::FollowsInputs, ReasonKind::Turn];
+    pub const REASONS: [ReasonKind; 4] =
+        [ReasonKind::EarliestFinish, ReasonKind::FollowsInputs, ReasonKind::Turn, ReasonKind::Gang];
+
+    /// How many attempts were placed.
+    pub fn total_placements(&self) -> u64 {
+        self.placements.iter().sum()
+    }
 
     pub(crate) fn placed(&mut self, reason: ReasonKind, inputs: &[AssignedInput]) {
         self.placements[reason as usize] += 1;

@@ -4,22 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drawloom_model::{JobKey, TaskKey, Time};
 
+use crate::gang::GangKey;
+
 /// What becomes due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Timer {
+pub(crate) enum Timer {
     /// A task has waited out its back-off.
     BackoffOver(TaskKey),
     /// A task should have ended.
     TaskDeadline(TaskKey),
     /// A job should have ended.
     JobDeadline(JobKey),
+    /// A gang should have been placed.
+    GangTimeout(GangKey),
     /// Executors should have been heard.
     HeartbeatCheck,
 }
 
 /// Every deadline, the earliest first; one of each at most.
 #[derive(Default, Debug)]
-pub struct Timers {
+pub(crate) struct Timers {
     due: BTreeSet<(Time, Timer)>,
     at: BTreeMap<Timer, Time>,
 }

@@ -191,6 +191,7 @@ impl Driver {
                     match fact {
                         Fact::JobAdmitted { key, job, .. } => self.shell.logs.open(job, key),
                         Fact::TaskPlaced { .. } => placed += 1,
+                        Fact::GangPlaced { placements, .. } => placed += placements.len() as u32,
                         _ => {}
                     }
                 }

@@ -16,6 +16,8 @@ pub fn describe() {
     describe_counter!("scheduler_recalls_total", "Attempts that executors were to give back");
     describe_counter!("scheduler_transfers_total", "Objects moved between executors");
     describe_counter!("scheduler_transferred_bytes_total", "Bytes of objects moved");
+    describe_gauge!("scheduler_gangs_waiting", "Gangs that are ready and wait for room");
+    describe_counter!("scheduler_gangs_total", "Gangs, by what became of them");
     describe_counter!("scheduler_rounds_total", "Rounds of placement");
     describe_histogram!("scheduler_scheduling_delay_seconds", "From news to the order it led to");
     describe_histogram!("scheduler_queue_delay_seconds", "From an order's arrival to its start");
@@ -65,6 +67,15 @@ fn sample(scheduler: &Scheduler, sampled: &mut Sampled) {
     metrics::counter!("scheduler_recalls_total").absolute(counters.recalls);
     metrics::counter!("scheduler_transfers_total").absolute(counters.transfers);
     metrics::counter!("scheduler_transferred_bytes_total").absolute(counters.transferred_bytes);
+    metrics::gauge!("scheduler_gangs_waiting").set(scheduler.gangs_waiting() as f64);
+    let gangs = [
+        ("placed", counters.gangs_placed),
+        ("disbanded", counters.gangs_disbanded),
+        ("timed_out", counters.gangs_timed_out),
+    ];
+    for (event, count) in gangs {
+        metrics::counter!("scheduler_gangs_total", "event" => event).absolute(count);
+    }
     metrics::counter!("scheduler_rounds_total").absolute(counters.rounds);
     sample_executors(scheduler, sampled);
 }

@@ -21,6 +21,10 @@ pub fn refused(refusal: &Refusal) -> Rejection {
             let field = format!("graph.tasks[{index}]");
             return Rejection::new(Code::FailedPrecondition, refusal.to_string()).with_field(field);
         }
+        Refusal::ImpossibleGang { index, .. } => {
+            let field = format!("graph.gangs[{index}]");
+            return Rejection::new(Code::FailedPrecondition, refusal.to_string()).with_field(field);
+        }
         Refusal::UnknownJob { .. } => (Code::NotFound, "job"),
         Refusal::UnknownTask { .. } => (Code::NotFound, "tasks"),
         Refusal::UnknownObject { .. } => (Code::NotFound, "object"),
@@ -70,6 +74,9 @@ fn structure(error: &GraphError) -> Rejection {
         }
         GraphError::BadLiteral { index, .. } => {
             (Code::InvalidArgument, format!("graph.literals[{index}]"))
+        }
+        GraphError::BadGang { index, field, .. } => {
+            (Code::InvalidArgument, format!("graph.gangs[{index}].{field}"))
         }
         GraphError::DuplicateName { .. }
         | GraphError::NameTooLong { .. }

@@ -17,6 +17,10 @@ pub(crate) fn fact(fact: &Fact) {
             let _task = tracing::trace_span!("task", index = task.index).entered();
             tracing::trace!(%executor, "attempt placed");
         }
+        Fact::GangPlaced { job, placements } if tracing::enabled!(tracing::Level::TRACE) => {
+            let _job = tracing::debug_span!("job", key = ?job).entered();
+            tracing::trace!(?placements, "gang placed");
+        }
         _ => {}
     }
 }

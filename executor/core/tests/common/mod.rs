@@ -47,6 +47,7 @@ pub fn assignment(index: u32, request: ResourceRequest) -> Assignment {
         waits_for: Default::default(),
         first_output: object(index),
         priority: 0,
+        set_aside: false,
     }
 }
 

@@ -119,6 +119,7 @@ pub fn assignment(index: u32, run: Run, outputs: u16) -> Assignment {
         waits_for: Default::default(),
         first_output: object(100 * index),
         priority: 0,
+        set_aside: false,
     }
 }
 

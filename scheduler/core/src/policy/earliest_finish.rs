@@ -54,8 +54,9 @@ fn offer_least_loaded(best: &mut Best, task: &Candidate<'_>, variant: u8, view: 
         if eligible.binary_search(&executor).is_err() {
             continue;
         }
-        best.offer(view.proposal(task, variant, executor), view);
-        probes += 1;
+        let proposal = view.proposal(task, variant, executor);
+        probes += usize::from(proposal.is_some());
+        best.offer(proposal, view);
         if probes == PROBES {
             break;
         }

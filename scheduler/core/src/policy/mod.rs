@@ -107,6 +107,8 @@ pub enum ReasonKind {
     FollowsInputs,
     /// The policy's turn, whatever the cost.
     Turn,
+    /// Its gang was placed as a whole.
+    Gang,
 }
 
 impl ReasonKind {
@@ -116,6 +118,7 @@ impl ReasonKind {
             ReasonKind::EarliestFinish => "earliest_finish",
             ReasonKind::FollowsInputs => "follows_inputs",
             ReasonKind::Turn => "turn",
+            ReasonKind::Gang => "gang",
         }
     }
 }
@@ -174,7 +177,7 @@ impl View<'_> {
     }
 
     /// A placement of a variant on an executor, with what it is expected to cost; `None` when the
-    /// executor is gone or takes no more.
+    /// executor is gone or takes no more, or what it has left is kept for a gang.
     pub fn proposal(
         &self,
         task: &Candidate<'_>,
@@ -186,10 +189,14 @@ impl View<'_> {
         }
         let entry: &Executor = self.cluster.executor(executor)?;
         let request = &task.class.variants[usize::from(variant)].request;
+        let devices = entry.choose_devices(request);
+        if !entry.spares(request, &devices) {
+            return None;
+        }
         Some(Placement {
             executor,
             variant,
-            devices: entry.choose_devices(request),
+            devices,
             reason: Reason {
                 kind: ReasonKind::EarliestFinish,
                 compared: 1,

@@ -163,9 +163,11 @@ impl Scheduler {
         }
         let mut names = graph.tasks.iter().filter_map(|task| task.name.as_deref());
         let mut outputs = graph.outputs.iter().map(|output| output.name.as_str());
+        let mut gangs = graph.gangs.iter().map(|gang| gang.name.as_str());
         let duplicate = names
             .find(|name| job.names.index(name).is_some())
-            .or_else(|| outputs.find(|name| job.output_names.index(name).is_some()));
+            .or_else(|| outputs.find(|name| job.output_names.index(name).is_some()))
+            .or_else(|| gangs.find(|name| job.gangs.has_name(name)));
         if let Some(name) = duplicate {
             return Err(Refusal::DuplicateName { job: id, name: name.to_owned() });
         }
@@ -207,12 +209,13 @@ impl Scheduler {
         }
     }
 
-    /// Refuses a graph with a task that no executor could run, however idle.
+    /// Refuses a graph with a task that no executor could run, or a gang for which all of them
+    /// have no room, however idle.
     fn check_possible(&self, graph: &TaskGraph, classes: &[ClassId]) -> Result<(), Refusal> {
         let possible: Vec<bool> =
             classes.iter().map(|class| self.classes.get(*class).is_possible()).collect();
         if possible.iter().all(|possible| *possible) {
-            return Ok(());
+            return self.check_gangs(graph, classes);
         }
         for (position, task) in graph.tasks.iter().enumerate() {
             if possible[task.template as usize] {
@@ -226,7 +229,7 @@ impl Scheduler {
             let reasons = self.obstacles(classes[task.template as usize]);
             return Err(Refusal::Impossible { index, task: task_name, reasons });
         }
-        Ok(())
+        self.check_gangs(graph, classes)
     }
 
     /// What keeps a class from every executor.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drawloom_model::{
     AttemptEnd, AttemptId, AttemptSpan, ExecutorId, Failure, FailureKind, ObjectKey, ObjectReport,
-    Outcome, ResourceRequest, TaskKey, Time,
+    Outcome, ResourceRequest, TaskKey, Time, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -48,7 +48,7 @@ impl Scheduler {
         let AttemptEnd { attempt, outcome, run_time, .. } = end;
         if !self.is_current(executor, attempt) {
             if let Outcome::Succeeded(reports) = &outcome {
-                self.release_unwanted(executor, attempt, reports.len());
+                self.release_unwanted(executor, attempt, reports.len(), commands);
             }
             self.depart(executor, attempt, run_time);
             self.try_stop(executor, commands);
@@ -70,7 +70,7 @@ impl Scheduler {
                 self.succeed(now, key, executor, reports, commands);
             }
             Outcome::Failed(failure) => self.fail_attempt(now, key, failure, commands),
-            Outcome::Cancelled => self.give_back(key, commands),
+            Outcome::Cancelled => self.give_back(now, key, commands),
         }
         self.settle();
         self.promote(executor);
@@ -80,6 +80,7 @@ impl Scheduler {
 
     pub(super) fn on_attempt_recalled(
         &mut self,
+        now: Time,
         executor: ExecutorId,
         attempt: AttemptId,
         commands: &mut Commands,
@@ -90,7 +91,7 @@ impl Scheduler {
             return;
         }
         self.unplace(attempt.task);
-        self.give_back(attempt.task, commands);
+        self.give_back(now, attempt.task, commands);
         self.promote(executor);
         self.try_stop(executor, commands);
     }
@@ -102,16 +103,26 @@ impl Scheduler {
         })
     }
 
-    /// An attempt made outputs although its task had ended: nobody else lets go of them.
-    fn release_unwanted(&mut self, executor: ExecutorId, attempt: AttemptId, outputs: usize) {
+    /// An attempt made outputs although its task had ended or parted from it: nobody else lets go
+    /// of them.
+    fn release_unwanted(
+        &mut self,
+        executor: ExecutorId,
+        attempt: AttemptId,
+        outputs: usize,
+        commands: &mut Commands,
+    ) {
         let Some(task) = self.state.task(attempt.task) else { return };
         let (job, first) = (attempt.task.job, task.first_output);
-        if !task.phase.is_final() {
+        if task.phase == Phase::Placed(executor) {
             return; // A newer attempt may be making the same objects there.
         }
         let made = (first..).take(outputs).map(|index| ObjectKey { job, index });
-        for object in made.filter(|object| !self.cluster.holds(executor, *object)) {
-            self.releases.entry(executor).or_default().push(object);
+        let objects: Vec<_> =
+            made.filter(|object| !self.cluster.holds(executor, *object)).collect();
+        if !objects.is_empty() {
+            // At once: a newer attempt may follow in the same round.
+            self.send(executor, ToExecutor::Release { objects }, commands);
         }
     }
 
@@ -241,10 +252,11 @@ impl Scheduler {
         self.counters.retries += 1;
         let retried = JobEvent::TaskRetried { task: key.index, attempt, failure, delay, span };
         self.notify(key.job, retried, commands);
+        self.disband(now, key, commands);
     }
 
     /// Where and when the task's last attempt was, which has ended by now.
-    fn last_span(&self, now: Time, key: TaskKey) -> AttemptSpan {
+    pub(super) fn last_span(&self, now: Time, key: TaskKey) -> AttemptSpan {
         let since = self.soft.job(key.job).map_or(Time::ZERO, |job| job.submitted_at);
         let Some(last) = self.soft.task(key).and_then(|soft| soft.last) else {
             return AttemptSpan::default();
@@ -260,11 +272,12 @@ impl Scheduler {
     }
 
     /// The current attempt, already off its executor, never ran: the task waits for another.
-    pub(super) fn give_back(&mut self, key: TaskKey, commands: &mut Commands) {
+    pub(super) fn give_back(&mut self, now: Time, key: TaskKey, commands: &mut Commands) {
         let fact = Fact::AttemptEnded { task: key, cause: AttemptCause::Recalled };
         self.record(fact, commands);
         self.set_state(key, TaskState::Waiting);
         self.take_back_followers(key, commands);
+        self.disband(now, key, commands);
         self.make_ready(key);
     }
 

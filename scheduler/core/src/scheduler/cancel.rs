@@ -73,19 +73,30 @@ impl Scheduler {
         end: TaskEnd,
         commands: &mut Commands,
     ) {
+        self.end_together(now, &[key], end, commands);
+    }
+
+    /// Ends tasks of one job without success, with every task that needs one of them and the
+    /// other members of their gangs.
+    pub(super) fn end_together(
+        &mut self,
+        now: Time,
+        keys: &[TaskKey],
+        end: TaskEnd,
+        commands: &mut Commands,
+    ) {
         let failed = matches!(end, TaskEnd::Failed(_));
-        if !self.end_one(now, key, end, commands) {
-            return;
+        let mut stack: Vec<TaskKey> = Vec::new();
+        for key in keys {
+            if self.end_one(now, *key, end.clone(), commands) {
+                stack.push(*key);
+            }
         }
-        let mut stack = vec![key];
+        let Some(key) = stack.first().copied() else { return };
         while let Some(ended) = stack.pop() {
-            let Some(job) = self.state.job(ended.job) else { return };
-            let dependents: Vec<u32> = job.successors(ended.index).collect();
-            for index in dependents {
-                let consequence = self.consequence(ended.job, ended.index);
-                let dependent = TaskKey { job: ended.job, index };
-                if self.end_one(now, dependent, consequence, commands) {
-                    stack.push(dependent);
+            for (task, end) in self.consequences(ended) {
+                if self.end_one(now, task, end, commands) {
+                    stack.push(task);
                 }
             }
         }
@@ -94,6 +105,22 @@ impl Scheduler {
             self.cancel_job(now, key.job, commands);
         }
         self.settle();
+    }
+
+    /// The tasks that end because another did without success, and how.
+    fn consequences(&self, ended: TaskKey) -> Vec<(TaskKey, TaskEnd)> {
+        let Some(job) = self.state.job(ended.job) else { return Vec::new() };
+        let dependents = job.successors(ended.index).map(|index| {
+            let end = self.consequence(ended.job, ended.index);
+            (TaskKey { job: ended.job, index }, end)
+        });
+        let mut consequences: Vec<_> = dependents.collect();
+        if let Some(gang) = self.gang_of(ended) {
+            let peers = self.unended_members(gang).into_iter();
+            let end = self.peer_end(ended.job, gang.index, ended.index);
+            consequences.extend(peers.map(|peer| (peer, end.clone())));
+        }
+        consequences
     }
 
     /// How a task ends that needs one which ended without success.
@@ -120,21 +147,29 @@ impl Scheduler {
         }
         if let Some(soft) = self.soft.task_mut(key) {
             soft.delayed = false;
-            if let Some(last) = &mut soft.last
-                && let Some(started_at) = last.started_at
-                && last.ended_at.is_none()
-            {
-                last.ended_at = Some(now);
-                last.run_time = now - started_at;
-            }
+        }
+        self.close_last(now, key);
+        if let Some(gang) = self.gang_of(key) {
+            self.forget_waiting(gang);
         }
         self.end_task(key, end, commands);
         true
     }
 
+    /// The task's last attempt counts as ended by now.
+    pub(super) fn close_last(&mut self, now: Time, key: TaskKey) {
+        if let Some(last) = self.soft.task_mut(key).and_then(|soft| soft.last.as_mut())
+            && let Some(started_at) = last.started_at
+            && last.ended_at.is_none()
+        {
+            last.ended_at = Some(now);
+            last.run_time = now - started_at;
+        }
+    }
+
     /// Parts the task from its attempt, which keeps its claim until its executor says that it is
     /// gone. Tells whether the executor is to be told.
-    fn dismiss(&mut self, attempt: AttemptId) -> bool {
+    pub(super) fn dismiss(&mut self, attempt: AttemptId) -> bool {
         let key = attempt.task;
         let Some(index) = self.soft.task_mut(key).and_then(|soft| soft.active.take()) else {
             return false; // Its executor has said so already.

@@ -18,7 +18,8 @@ impl Scheduler {
         Ok(Reply::Draining)
     }
 
-    /// Gives the executor nothing more and takes back what it has not started.
+    /// Gives the executor nothing more and takes back what it has not started. A gang's members
+    /// start on arrival, so they count as started.
     pub(super) fn drain(&mut self, executor: ExecutorId, commands: &mut Commands) {
         let Some(entry) = self.cluster.executor(executor) else { return };
         if entry.draining {
@@ -32,6 +33,7 @@ impl Scheduler {
             .filter(|active| !active.started && !active.recalled)
             .map(|active| active.attempt)
             .filter(|attempt| !self.departing.contains_key(attempt))
+            .filter(|attempt| self.gang_of(attempt.task).is_none())
             .collect();
         for attempt in waiting {
             self.recall(executor, attempt, commands);

@@ -45,7 +45,7 @@ impl Scheduler {
             }
             FromExecutor::Ended(end) => self.on_attempt_ended(now, executor, *end, commands),
             FromExecutor::Recalled { attempt } => {
-                self.on_attempt_recalled(executor, attempt, commands);
+                self.on_attempt_recalled(now, executor, attempt, commands);
             }
             FromExecutor::ReplicaAdded { object, size_bytes, took } => {
                 self.on_replica_added(executor, object, size_bytes, took, commands);
@@ -112,6 +112,8 @@ impl Scheduler {
         self.releases.remove(&executor);
         self.followed.remove(&executor);
         let Some((attempts, lost)) = self.cluster.leave(executor) else { return };
+        // Gangs that waited for the ends of attempts there may start again.
+        self.capacity_came_back = true;
         for active in &attempts {
             self.classes.release(active.class);
         }
@@ -160,7 +162,7 @@ impl Scheduler {
             let failure = Failure::new(FailureKind::ExecutorLost, message);
             self.fail_attempt(now, key, failure, commands);
         } else {
-            self.give_back(key, commands);
+            self.give_back(now, key, commands);
         }
     }
 }

@@ -5,6 +5,7 @@ mod attempt;
 mod cancel;
 mod drain;
 mod executor;
+mod gang;
 mod listing;
 mod place;
 mod query;
@@ -19,8 +20,11 @@ use crate::class::Classes;
 use crate::cluster::{ActiveIndex, Cluster, RunAhead};
 use crate::config::Config;
 use crate::estimate::{Bandwidth, Estimates};
+use crate::gang::{GangKey, Gangs};
 use crate::policy::{EarliestFinish, Policy, policy};
 use crate::queue::ReadyQueue;
+#[cfg(test)]
+use crate::state::Phase;
 use crate::state::{Effects, State};
 use crate::timers::Timers;
 use crate::{Command, Commands, Counters, Event, Fact, JobEvent, Refusal, Reply, TaskState};
@@ -46,6 +50,7 @@ pub struct Scheduler {
     estimates: Estimates,
     bandwidth: Bandwidth,
     ready: ReadyQueue,
+    gangs: Gangs,
     timers: Timers,
     /// Attempts that ended for us but still hold their claims until their executor says so.
     departing: BTreeMap<AttemptId, ActiveIndex>,
@@ -72,6 +77,7 @@ impl Scheduler {
             estimates: Estimates::default(),
             bandwidth: Bandwidth::default(),
             ready: ReadyQueue::default(),
+            gangs: Gangs::default(),
             timers: Timers::default(),
             departing: BTreeMap::new(),
             followed: BTreeSet::new(),
@@ -148,10 +154,15 @@ impl Scheduler {
 
     fn on_round_due(&mut self, now: Time, commands: &mut Commands) {
         self.fire_timers(now, commands);
-        if std::mem::take(&mut self.capacity_came_back) {
+        let gangs_arrived = self.greet_gangs(now);
+        let came_back = std::mem::take(&mut self.capacity_came_back);
+        let worth_asking = came_back || gangs_arrived;
+        // What is kept for a gang is told anew once the gang is asked again.
+        if came_back | (worth_asking && self.cluster.release_kept()) {
             self.ready.unblock();
         }
-        self.place_ready(now, commands);
+        let mut turns = self.gang_turns(worth_asking);
+        self.place_ready(now, &mut turns, commands);
         self.place_followers(now, commands);
         self.rebalance(commands);
         self.flush_releases(commands);
@@ -191,6 +202,10 @@ impl Scheduler {
         let Some(soft) = self.soft.task(key) else { return };
         if task.unmet > 0 || task.phase != crate::state::Phase::Pending || soft.delayed {
             return;
+        }
+        if let Some(index) = job.gangs.of_task(key.index) {
+            self.set_state(key, TaskState::Ready);
+            return self.assemble(GangKey { job: key.job, index });
         }
         let priority = job.priority_of(key.index);
         let class = self.soft.class_of(key.job, task.template);
@@ -248,5 +263,28 @@ impl Scheduler {
             active.filter(|active| active.class == class).count()
                 + templates.iter().filter(|of| **of == class).count()
         });
+        self.assert_gangs_whole();
+    }
+
+    /// Of the members of a gang that have not ended, all have a place or none has.
+    #[cfg(test)]
+    fn assert_gangs_whole(&self) {
+        for job in self.soft.keys_before(u64::MAX).filter_map(|key| self.state.job(key)) {
+            for gang in job.gangs.iter() {
+                let phases = gang.members.iter().map(|task| job.tasks[*task as usize].phase);
+                let unended: Vec<_> = phases.filter(|phase| !phase.is_final()).collect();
+                let placed = |phase: &&Phase| matches!(phase, Phase::Placed(_));
+                let count = unended.iter().filter(placed).count();
+                assert!(count == 0 || count == unended.len(), "{:?}: {unended:?}", gang.name);
+            }
+        }
+    }
+
+    /// Whether the attempt is counted as being on an executor.
+    #[cfg(test)]
+    pub(crate) fn counts(&self, attempt: AttemptId) -> bool {
+        self.cluster.executors().any(|executor| {
+            self.cluster.actives_on(executor.id).any(|active| active.attempt == attempt)
+        })
     }
 }

@@ -8,6 +8,7 @@ use drawloom_model::{
 use smallvec::SmallVec;
 
 use super::Scheduler;
+use super::gang::Turns;
 use super::soft::LastPlacement;
 use crate::class::ClassId;
 use crate::cluster::Active;
@@ -16,10 +17,21 @@ use crate::queue::Ready;
 use crate::state::{Content, Job, Phase};
 use crate::{Commands, Fact, TaskEnd, TaskState};
 
+/// How an attempt comes to its executor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// It gets its claim there, at once or when its turn comes.
+    Queued,
+    /// What it asks for is claimed.
+    Claimed,
+}
+
 impl Scheduler {
-    pub(super) fn place_ready(&mut self, now: Time, commands: &mut Commands) {
+    /// Places what is ready, gangs before single tasks of the same priority.
+    pub(super) fn place_ready(&mut self, now: Time, turns: &mut Turns, commands: &mut Commands) {
         let mut heads = self.ready.heads();
         while let Some((head, class)) = heads.pop() {
+            self.place_gangs(now, head.priority, turns, commands);
             self.ready.pop(class);
             if self.is_ready(head.task) {
                 if let Some(object) = self.lost_input(head.task) {
@@ -34,6 +46,7 @@ impl Scheduler {
                 heads.push((*next, class));
             }
         }
+        self.place_gangs(now, i32::MIN, turns, commands);
     }
 
     fn is_ready(&self, task: TaskKey) -> bool {
@@ -41,12 +54,12 @@ impl Scheduler {
     }
 
     /// An input that was lost, so that the task can never run.
-    fn lost_input(&self, task: TaskKey) -> Option<ObjectKey> {
+    pub(super) fn lost_input(&self, task: TaskKey) -> Option<ObjectKey> {
         let inputs = self.state.job(task.job)?.inputs(task.index);
         inputs.iter().copied().find(|input| self.state.report(*input).is_none())
     }
 
-    fn fail_for_lost_input(
+    pub(super) fn fail_for_lost_input(
         &mut self,
         now: Time,
         task: TaskKey,
@@ -83,7 +96,7 @@ impl Scheduler {
         true
     }
 
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         task: TaskKey,
         class: ClassId,
@@ -134,13 +147,29 @@ impl Scheduler {
     ) {
         let executor = placement.executor;
         self.record(Fact::TaskPlaced { task: key, executor }, commands);
+        self.dispatch(now, key, class, placement, Standing::Queued, commands);
+    }
+
+    /// Sends the attempt that was just recorded.
+    pub(super) fn dispatch(
+        &mut self,
+        now: Time,
+        key: TaskKey,
+        class: ClassId,
+        placement: Placement,
+        standing: Standing,
+        commands: &mut Commands,
+    ) {
+        let executor = placement.executor;
         let Some(job) = self.state.job(key.job) else { return };
         let task = &job.tasks[key.index as usize];
         let attempt = AttemptId { task: key, number: task.attempt };
         let may_start = task.unmet == 0;
         let mut message = self.assignment(job, attempt, &placement);
+        message.set_aside = standing == Standing::Claimed;
         let mut active = Active::new(attempt, executor, class, placement.variant);
         active.devices = placement.devices;
+        active.claimed = standing == Standing::Claimed;
         self.classes.hold(class);
         let request = &self.classes.get(class).variants[usize::from(placement.variant)].request;
         let run_nanos = placement.reason.run_nanos;
@@ -194,6 +223,7 @@ impl Scheduler {
             waits_for,
             first_output: ObjectKey { job: job.key, index: task.first_output },
             priority: job.priority_of(index),
+            set_aside: false,
         }
     }
 
@@ -332,7 +362,10 @@ impl Scheduler {
             return;
         }
         let Some((_, idle)) = self.cluster.load().first() else { return };
-        if self.cluster.executor(idle).is_none_or(|executor| executor.outstanding > 0) {
+        let takes_more = |executor: &crate::cluster::Executor| {
+            executor.outstanding == 0 && executor.spare().is_none()
+        };
+        if !self.cluster.executor(idle).is_some_and(takes_more) {
             return;
         }
         let busy = self.cluster.executors().filter(|executor| executor.queued() > 0);
@@ -386,10 +419,12 @@ impl Scheduler {
     }
 }
 
-/// Whether every predecessor that has not succeeded is on that executor.
+/// Whether every predecessor that has not succeeded is on that executor. A gang's members neither
+/// follow nor are followed: they come and go together.
 fn all_on(job: &Job, task: u32, executor: ExecutorId) -> bool {
-    job.predecessors(task).all(|before| match job.tasks[before as usize].phase {
+    let placed = |before: u32| match job.tasks[before as usize].phase {
         Phase::Succeeded => true,
-        phase => phase == Phase::Placed(executor),
-    })
+        phase => phase == Phase::Placed(executor) && !job.gangs.is_member(before),
+    };
+    !job.gangs.is_member(task) && job.predecessors(task).all(placed)
 }

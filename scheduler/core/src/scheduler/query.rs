@@ -198,7 +198,10 @@ impl Scheduler {
                 vec![self.explain_backoff(now, key, task.retries)]
             }
             TaskState::Waiting => self.explain_waiting(job, key.index),
-            TaskState::Ready => self.explain_ready(key, task.template),
+            TaskState::Ready => match self.gang_of(key) {
+                Some(gang) => self.explain_gang(now, gang),
+                None => self.explain_ready(key, task.template),
+            },
             TaskState::Failed => {
                 job.failures.get(&key.index).map(ToString::to_string).into_iter().collect()
             }
@@ -287,6 +290,10 @@ impl Scheduler {
             }
             ReasonKind::FollowsInputs => "tasks that it waits for are there".to_owned(),
             ReasonKind::Turn => "it was this executor's turn".to_owned(),
+            ReasonKind::Gang => format!(
+                "its gang was placed as a whole, of {} executor(s) looked at",
+                reason.compared
+            ),
         };
         format!(
             "variant {} was placed on {} ({name}): {why}; expected wait {:.6} s, {} bytes to fetch, run time {:.6} s",

@@ -13,6 +13,7 @@ impl Scheduler {
                 Timer::BackoffOver(task) => self.end_backoff(task),
                 Timer::TaskDeadline(task) => self.exceed_deadline(now, task, commands),
                 Timer::JobDeadline(job) => self.exceed_job_deadline(now, job, commands),
+                Timer::GangTimeout(gang) => self.exceed_gang_timeout(now, gang, commands),
                 Timer::HeartbeatCheck => self.check_heartbeats(now, due, commands),
             }
         }

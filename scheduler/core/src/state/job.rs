@@ -11,7 +11,7 @@ use drawloom_model::{
     TaskKey, Template,
 };
 
-use super::{Effects, Names, Vault};
+use super::{Effects, JobGangs, Names, Vault};
 use crate::{JobState, TaskEnd, TaskState};
 
 /// No edge, no maker.
@@ -39,6 +39,7 @@ pub(crate) struct Job {
     pub outputs: Vec<(String, ObjectKey)>,
     /// Names of `outputs`, by their place in it.
     pub output_names: Names,
+    pub gangs: JobGangs,
     pub failures: BTreeMap<u32, Failure>,
     /// Whether nothing more can be added.
     pub sealed: bool,
@@ -159,6 +160,7 @@ impl Job {
             names: Names::default(),
             outputs: Vec::new(),
             output_names: Names::default(),
+            gangs: JobGangs::default(),
             failures: BTreeMap::new(),
             sealed: !graph.options.open,
             ended: false,
@@ -207,6 +209,7 @@ impl Job {
             self.output_names.insert(self.outputs.len() as u32, &output.name);
             self.outputs.push((output.name.clone(), key));
         }
+        self.gangs.extend(&graph.gangs);
         self.unended += graph.tasks.len() as u32;
         if self.sealed {
             self.drop_unused(first_literal, graph.literals.len(), effects);
@@ -497,6 +500,7 @@ pub(crate) fn fingerprint(graph: &TaskGraph) -> u64 {
     for task in &graph.tasks {
         (&task.name, task.template, &task.inputs, &task.after).hash(&mut hasher);
     }
+    graph.gangs.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -1,6 +1,7 @@
 //! The durable state: jobs, tasks and objects. [`State::apply`] is the only place where it changes,
 //! live and in recovery alike.
 
+mod gangs;
 mod job;
 mod names;
 mod vault;
@@ -10,6 +11,7 @@ use std::ops::{Bound, RangeBounds as _};
 
 use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ObjectReport, TaskKey};
 
+pub(crate) use gangs::JobGangs;
 pub(crate) use job::{Content, Job, NONE, Object, Phase, Task, fingerprint};
 pub(crate) use names::Names;
 pub(crate) use vault::Vault;
@@ -79,6 +81,11 @@ impl State {
                 }
             }
             Fact::TaskPlaced { task, executor } => self.place(*task, *executor),
+            Fact::GangPlaced { job, placements } => {
+                for (index, executor) in placements {
+                    self.place(TaskKey { job: *job, index: *index }, *executor);
+                }
+            }
             Fact::AttemptEnded { task, cause } => self.end_attempt(*task, cause),
             Fact::TaskEnded { task, end } => {
                 if let Some(job) = slot_job(&mut self.slots, task.job) {

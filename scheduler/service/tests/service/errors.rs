@@ -1,6 +1,6 @@
 //! What is wrong is told with the right code, the field at fault and what to do.
 
-use drawloom_model::Limits;
+use drawloom_model::{Gang, GangStrategy, Limits};
 use drawloom_proto::{Rejection, v1};
 use drawloom_scheduler::{Config, DriverConfig, RequestLimits};
 use tonic::{Code, Status};
@@ -39,6 +39,16 @@ async fn bad_graphs_are_refused_and_the_stream_goes_on() {
     large.templates = vec![process(64).into()];
     let refusal = submissions.refusal(&large).await;
     check(&refusal, Code::FailedPrecondition, "graph.tasks[0]", "cpu: asks for 64 cores, has 2");
+
+    let mut loners = graph(2);
+    loners.gangs = vec![Gang::new("pair", vec![0, 7], GangStrategy::StrictSpread)];
+    let refusal = submissions.refusal(&loners).await;
+    check(&refusal, Code::InvalidArgument, "graph.gangs[0].members[1]", "there is no task 7");
+    loners.gangs[0].members = vec![0, 1];
+    let refusal = submissions.refusal(&loners).await;
+    let missing =
+        "gang \"pair\" needs 2 executors that fit its members (strict_spread), there are 1";
+    check(&refusal, Code::FailedPrecondition, "graph.gangs[0]", missing);
 
     submissions.submit(&graph(1), "").await;
     cluster.stop().await;
