@@ -141,8 +141,12 @@ fn find<S: Step<Item: Number, Result = <S as Step>::Item>>(
         #[inline(always)]
         || {
             let value = S::run(S::START, x);
-            let is_it = |x: &S::Item| *x == value || (value.is_nan() && x.is_nan());
-            Found { value, place: place + x.iter().position(is_it).unwrap_or(0) }
+            let is_it = |x: &S::Item| (*x == value) | (value.is_nan() & x.is_nan());
+            // Groups without a branch between elements are looked at in vectors.
+            let group = x.chunks(GROUP).position(|x| x.iter().fold(false, |any, x| any | is_it(x)));
+            let start = group.map_or(0, |group| group * GROUP);
+            let at = x[start..].iter().position(is_it).unwrap_or(0);
+            Found { value, place: place + start + at }
         },
     )
 }
