@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     bench, cancel, completions, executor, get, jobs, kernels, nodes, objects, put, release, run,
-    scheduler, schema, status, submit, tasks, timeline, up, watch, why,
+    scheduler, schema, status, submit, tasks, timeline, top, up, watch, why,
 };
 
 /// Where commands look for a scheduler unless told otherwise.
@@ -72,6 +72,7 @@ pub enum Command {
     Jobs(jobs::Jobs),
     Tasks(tasks::Tasks),
     Timeline(timeline::TimelineCommand),
+    Top(top::Top),
     Nodes(nodes::Nodes),
     Cancel(cancel::Cancel),
     Why(why::Why),

@@ -22,6 +22,7 @@ mod runtime;
 mod source;
 mod text;
 mod timeline;
+mod top;
 mod value;
 
 use std::process::ExitCode;

@@ -28,6 +28,16 @@ pub(crate) fn write_note(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Writes text as it is: what a screen shows.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn raw(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 /// Writes one value as a line of JSON.
 ///
 /// # Errors

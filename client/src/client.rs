@@ -8,15 +8,16 @@ use drawloom_model::{
 
 use crate::grpc::Grpc;
 use crate::{
-    Addition, ClusterView, Error, Explanation, JobDetail, JobHandle, JobState, JobView,
-    ListedObject, ObjectRef, Page, PageRequest, Submission, TaskNeeds, TaskRef, TaskState,
-    TaskView, Transport,
+    Addition, Admission, ClusterView, Error, Explanation, JobDetail, JobHandle, JobState, JobView,
+    ListedObject, ObjectRef, Page, PageRequest, Reconnect, Submission, TaskNeeds, TaskRef,
+    TaskState, TaskView, Transport,
 };
 
 /// A connection to a scheduler. Clones share it.
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
+    reconnect: Reconnect,
 }
 
 impl std::fmt::Debug for Client {
@@ -36,10 +37,36 @@ impl Client {
 
     /// A client that goes another way.
     pub fn with_transport(transport: Arc<dyn Transport>) -> Client {
-        Client { transport }
+        Client { transport, reconnect: Reconnect::default() }
     }
 
-    /// Submits a graph. Literals too large to travel with it are put first.
+    /// The same client, but for how it goes on when the connection breaks. Unless told otherwise
+    /// it does so for half a minute: jobs are followed again from where their events ended, and
+    /// submissions whose answer was lost are repeated.
+    pub fn with_reconnect(mut self, reconnect: Reconnect) -> Client {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// Submits a graph. Literals too large to travel with it are put first. Where the connection
+    /// can break, the submission has a random token: however often it must be repeated, it makes
+    /// one job.
+    ///
+    /// ```
+    /// # use drawloom_client::{GraphBuilder, attributes};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cluster = drawloom_cluster::Embedded::start(Default::default()).await?;
+    /// # let client = cluster.client();
+    /// let mut graph = GraphBuilder::new("example");
+    /// let task = graph.task("busy", attributes([("iterations", 1000)])).add();
+    /// graph.output("checksum", task.output(0));
+    /// let report = client.submit(graph.build()).await?.wait().await?;
+    /// assert_eq!(report.succeeded, 1);
+    /// # cluster.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The graph is refused; the message names the task and the field at fault.
@@ -66,12 +93,39 @@ impl Client {
         token: Option<String>,
     ) -> Result<JobHandle, Error> {
         let mut put = Vec::new();
+        let token = token.or_else(|| self.transport.can_break().then(random_token));
         let admission = match self.put_large_literals(&mut graph, &mut put).await {
-            Ok(()) => self.transport.submit(Submission { graph, token }).await,
+            Ok(()) => self.submit_patiently(Submission { graph: Arc::new(graph), token }).await,
             Err(error) => Err(error),
         };
         self.release_all(put).await;
         Ok(JobHandle::new(self.clone(), admission?))
+    }
+
+    async fn submit_patiently(&self, submission: Submission) -> Result<Admission, Error> {
+        if submission.token.is_none() {
+            return self.transport.submit(submission).await;
+        }
+        self.patiently(|| self.transport.submit(submission.clone())).await
+    }
+
+    /// Repeats a call that may be repeated while the scheduler cannot be reached.
+    pub(crate) async fn patiently<T, A>(&self, call: impl Fn() -> A) -> Result<T, Error>
+    where
+        A: Future<Output = Result<T, Error>>,
+    {
+        let mut waits = self.reconnect.waits();
+        loop {
+            match call().await {
+                Err(error @ Error::Unreachable { .. }) => {
+                    tracing::debug!(%error, "trying again");
+                    if !waits.wait().await {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// A handle on a job that was submitted before, with its events from `from_seq` on.
@@ -231,6 +285,10 @@ impl Client {
         self.transport.objects(job, page).await
     }
 
+    pub(crate) fn reconnect(&self) -> Reconnect {
+        self.reconnect
+    }
+
     pub(crate) fn transport(&self) -> &dyn Transport {
         self.transport.as_ref()
     }
@@ -274,6 +332,10 @@ impl Client {
     }
 }
 
+fn random_token() -> String {
+    format!("auto-{:032x}", fastrand::u128(..))
+}
+
 /// Lets whatever takes literal `i` take `places[i]` instead.
 fn replace_literals(graph: &mut TaskGraph, places: &[Input]) {
     let inputs = graph.tasks.iter_mut().flat_map(|task| &mut task.inputs);
@@ -292,6 +354,38 @@ fn replace_literals(graph: &mut TaskGraph, places: &[Input]) {
 mod tests {
     use super::*;
     use crate::GraphBuilder;
+    use crate::testing::Script;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_submission_whose_answer_is_lost_is_repeated_under_one_token() {
+        let script = Script::default();
+        script.submit_answers(Err(Error::unreachable("cut off")));
+        script.submit_answers(Err(Error::unreachable("nobody there")));
+        script.submit_answers(Ok(JobId(7)));
+        let graph = || GraphBuilder::new("again").build();
+        let job = script.client().submit(graph()).await.expect("admitted at last");
+        assert_eq!(job.id(), JobId(7));
+        let tokens = script.tokens();
+        let token = tokens[0].as_deref().expect("made up");
+        assert!(token.starts_with("auto-") && tokens.iter().all(|other| *other == tokens[0]));
+        script.submit_answers(Ok(JobId(8)));
+        script.client().submit(graph()).await.expect("admitted");
+        assert_ne!(script.tokens()[3], tokens[0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_are_told_at_once_and_patience_ends() {
+        let script = Script::default();
+        script.submit_answers(Err(Error::refused(crate::Code::InvalidArgument, "no")));
+        let graph = || GraphBuilder::new("refused").build();
+        let error = script.client().submit(graph()).await.expect_err("refused");
+        assert!(matches!(error, Error::Refused { .. }), "{error}");
+        assert_eq!(script.tokens().len(), 1);
+        let hasty = script.client().with_reconnect(Reconnect::NEVER);
+        let error = hasty.submit(graph()).await.expect_err("nobody is there");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+        assert_eq!(script.tokens().len(), 2);
+    }
 
     #[test]
     fn literals_that_were_put_become_externals() {

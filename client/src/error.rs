@@ -1,7 +1,10 @@
 //! What can go wrong, as far as a caller can do something about it.
 
+use drawloom_model::JobId;
 use drawloom_proto::{FieldError, Rejection};
 use tonic::Code;
+
+use crate::{TaskError, WrongType};
 
 /// Why a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -22,6 +25,20 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// A task did not succeed.
+    #[error(transparent)]
+    Task(Box<TaskError>),
+    /// The connection broke, and the scheduler that answers now does not know the job.
+    #[error(
+        "{job} is lost: the scheduler no longer knows it; it was restarted, or has forgotten it"
+    )]
+    JobLost {
+        /// The job.
+        job: JobId,
+    },
+    /// An object is not of the type it was to be read as.
+    #[error(transparent)]
+    WrongType(#[from] WrongType),
     /// The scheduler refused the request. Nothing has changed.
     #[error("{message}")]
     Refused {
@@ -60,7 +77,12 @@ impl Error {
             Error::Refused { code, .. } => {
                 matches!(code, Code::Unavailable | Code::ResourceExhausted)
             }
-            Error::BadEndpoint { .. } | Error::BadReply(_) | Error::Stopped => false,
+            Error::BadEndpoint { .. }
+            | Error::Task(_)
+            | Error::JobLost { .. }
+            | Error::WrongType(_)
+            | Error::BadReply(_)
+            | Error::Stopped => false,
         }
     }
 }

@@ -9,6 +9,8 @@ use drawloom_model::{
     Run, Task, TaskGraph, Template, Value, Variant,
 };
 
+use crate::typed::Declared;
+
 /// Collects tasks, literals and outputs; [`GraphBuilder::build`] makes the graph.
 ///
 /// ```
@@ -22,7 +24,9 @@ use drawloom_model::{
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct GraphBuilder {
-    graph: TaskGraph,
+    pub(crate) graph: TaskGraph,
+    /// What typed handles say of outputs.
+    pub(crate) declared: Vec<Declared>,
     /// Templates by a hash of what they run, so that like tasks share one.
     templates: HashMap<u64, Vec<u32>>,
 }
@@ -96,13 +100,13 @@ impl GraphBuilder {
     /// An empty graph for a new job.
     pub fn new(name: impl Into<String>) -> Self {
         let graph = TaskGraph { name: name.into(), ..TaskGraph::default() };
-        GraphBuilder { graph, templates: HashMap::new() }
+        GraphBuilder { graph, ..GraphBuilder::default() }
     }
 
     /// An empty addition to a job that has `first_task` tasks already.
     pub fn addition(first_task: u32) -> Self {
         let graph = TaskGraph { first_task, ..TaskGraph::default() };
-        GraphBuilder { graph, templates: HashMap::new() }
+        GraphBuilder { graph, ..GraphBuilder::default() }
     }
 
     /// The job's options.

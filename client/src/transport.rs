@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
 use tokio::sync::mpsc;
@@ -21,11 +22,11 @@ pub type EventReceiver = mpsc::Receiver<Result<EventBatch, Error>>;
 /// How many batches of events wait for a slow reader before its receiver is ended.
 pub const EVENT_BATCHES: usize = 1024;
 
-/// A submission.
+/// A submission. Clones share the graph.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Submission {
     /// The graph, its literals small enough to travel inline.
-    pub graph: TaskGraph,
+    pub graph: Arc<TaskGraph>,
     /// Submissions with the same token make one job.
     pub token: Option<String>,
 }
@@ -55,6 +56,10 @@ pub struct Addition {
 /// What a client asks of a scheduler. [`crate::Client`] is what programs use.
 #[allow(missing_docs)]
 pub trait Transport: Send + Sync {
+    /// Whether the connection can break, so that an answer may be lost.
+    fn can_break(&self) -> bool {
+        false
+    }
     fn submit(&self, submission: Submission) -> Answer<'_, Admission>;
     fn add_tasks(&self, job: JobId, graph: TaskGraph) -> Answer<'_, Addition>;
     fn close(&self, job: JobId) -> Answer<'_, ()>;

@@ -5,4 +5,6 @@
 mod embedded;
 mod local;
 
+/// The settings of the embedded executor.
+pub use drawloom_executor::Config as ExecutorConfig;
 pub use embedded::{Config, Embedded, StartError};

@@ -329,8 +329,8 @@ fn gangs_are_read_with_all_they_say() {
 fn what_is_wrong_with_a_gang_is_told_with_its_line_and_field() {
     let check = |gang: &str, expected: &str| check("g.toml", format!("{PEERS}{gang}"), expected);
     check(
-        "[[gangs]]\nname = 'g'\nmembers = ['a', 'x']\n",
-        "g.toml:9: gangs[0].members[1]: there is no task \"x\"; there are: a, b",
+        "[[gangs]]\nname = 'g'\nmembers = ['a', 'nobody']\n",
+        "g.toml:9: gangs[0].members[1]: there is no task \"nobody\"; there are: a, b",
     );
     check(
         "[[gangs]]\nname = 'g'\nmembers = ['a']\nstrategy = 'tight'\n",

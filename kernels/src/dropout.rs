@@ -35,6 +35,8 @@ pub(crate) fn dropout(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use drawloom_model::Attribute;
 
     use crate::trial::{assert_gradient, assert_near, made, numbers, random, tensor};
@@ -44,7 +46,7 @@ mod tests {
         for rate in [0.1, 0.5, 0.9] {
             let x = random::<f32>(&[100_003], 1);
             let given = [("rate", Attribute::Float(rate)), ("seed", Attribute::Int(7))];
-            let y = numbers(&made("dropout", &given, &[x.clone()]));
+            let y = numbers(&made("dropout", &given, from_ref(&x)));
             let mut dropped = 0.0;
             for (y, x) in y.iter().zip(numbers(&x)) {
                 let kept = (y - x / (1.0 - rate)).abs() <= 1e-6 * (x / (1.0 - rate)).abs();
@@ -60,20 +62,20 @@ mod tests {
     fn none_and_all_are_dropped() {
         let x = tensor(&[2, 2], &[1.0f64, f64::NAN, f64::INFINITY, -4.0]);
         let rate = |rate| [("rate", Attribute::Float(rate))];
-        assert_near(&made("dropout", &rate(0.0), &[x.clone()]), &numbers(&x), 0.0);
+        assert_near(&made("dropout", &rate(0.0), from_ref(&x)), &numbers(&x), 0.0);
         assert_near(&made("dropout", &rate(1.0), &[x]), &[0.0; 4], 0.0);
         let none = random::<f32>(&[0, 3], 1);
-        assert_eq!(made("dropout", &[], &[none.clone()]), none);
+        assert_eq!(made("dropout", &[], from_ref(&none)), none);
     }
 
     #[test]
     fn streams_differ_and_gradients_are_slopes() {
         let stream = |stream| [("stream", Attribute::Int(stream))];
         let x = random::<f64>(&[5, 7], 1);
-        let y = |number| made("dropout", &stream(number), &[x.clone()]);
+        let y = |number| made("dropout", &stream(number), from_ref(&x));
         assert_ne!(y(1), y(2));
         let dy = random::<f64>(&[5, 7], 2);
-        let dx = made("dropout_grad", &stream(3), &[dy.clone()]);
-        assert_gradient("dropout", &stream(3), &[x.clone()], 0, &dy, &dx);
+        let dx = made("dropout_grad", &stream(3), from_ref(&dy));
+        assert_gradient("dropout", &stream(3), from_ref(&x), 0, &dy, &dx);
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn pow(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Kern
     for_numbers!(call, call.dtype(0), T => {
         if T::INTEGER {
             let exponents = call.input::<T>(1);
-            let negative = exponents.iter().enumerate().find(|(_, b)| **b < T::ZERO);
+            let negative = exponents.iter().enumerate().find(|(_, b)| b.to_f64() < 0.0);
             if let Some((place, exponent)) = negative {
                 let message = format!(
                     "element {place} of b is {}: a whole number has no such power",

@@ -7,7 +7,7 @@ use std::f32::consts::LOG2_E;
 /// Adding this rounds to a whole number, which is then in the low bits.
 const ROUNDER: f32 = 12_582_912.0;
 /// ln 2 in two parts, the first of so few bits that products with small whole numbers are exact.
-const LN_2_HIGH: f32 = 0.693_359_375;
+const LN_2_HIGH: f32 = 355.0 / 512.0;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// e to the power of x: 2^n times the Taylor series of e^r, where x = n ln 2 + r.

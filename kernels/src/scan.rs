@@ -69,6 +69,9 @@ fn along<T: Widen, S: Step<Item = T::Wide>, O: Pod + Send>(
     way.scan(call, &x, y, Extent::new(&extents, axis, axis + 1))
 }
 
+type ScanRow<'a, T, R, O> = &'a (dyn Fn(&mut [O], &[T], &mut [R]) + Sync);
+type ScanLine<'a, T, R, O> = &'a (dyn Fn(&mut [O], &[T], &mut R) + Sync);
+
 /// How places of the axis are taken, and in which order. Functions, so that what goes round them
 /// is compiled once for all.
 struct Way<'a, T, R, O> {
@@ -77,11 +80,11 @@ struct Way<'a, T, R, O> {
     start: R,
     combine: fn(R, R) -> R,
     /// Makes a row of results, one for each carry.
-    scan_row: &'a (dyn Fn(&mut [O], &[T], &mut [R]) + Sync),
+    scan_row: ScanRow<'a, T, R, O>,
     /// Takes in a row without results; where there is one carry, all of it goes there.
     fold_row: fn(&mut [R], &[T]),
     /// Makes the results of a whole line where it is contiguous.
-    scan_line: &'a (dyn Fn(&mut [O], &[T], &mut R) + Sync),
+    scan_line: ScanLine<'a, T, R, O>,
 }
 
 impl<T: Sync, R: Copy + Send + Sync, O: Send> Way<'_, T, R, O> {

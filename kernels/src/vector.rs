@@ -47,8 +47,8 @@ pub(crate) fn vectorised_wide<R>(run: impl FnOnce() -> R) -> R {
 /// How many partial results of a fold there are, so that one need not wait for the other.
 const LANES: usize = 16;
 
-/// Folds `x`: every 16th element into a lane, and then the lanes. To combine `start` with anything
-/// changes nothing.
+/// Folds `x`: every 16th element into a lane, and then the lanes. To
+/// combine `start` with anything changes nothing.
 #[inline(always)]
 pub(crate) fn fold<T: Copy, A: Copy>(
     x: &[T],

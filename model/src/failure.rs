@@ -78,6 +78,30 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The failure of a process: how it ended, such as `exit code 2`, and the end of what it wrote
+    /// to its standard error, which may be nothing.
+    pub fn of_process(kind: FailureKind, end: &str, stderr_tail: &str) -> Self {
+        match stderr_tail {
+            "" => Failure::new(kind, end),
+            tail => Failure::new(kind, format!("{end}: {tail}")),
+        }
+    }
+
+    /// The end of what a failed process wrote to its standard error, as
+    /// [`Failure::of_process`] wrote it down.
+    pub fn stderr_tail(&self) -> Option<&str> {
+        let ends = ["exit code ", "killed by signal "];
+        ends.iter().find(|end| self.message.starts_with(**end))?;
+        let (_, mut tail) = self.message.split_once(": ")?;
+        if self.kind == FailureKind::OutOfMemory {
+            // How much it had asked for stands between.
+            tail = tail.split_once(": ")?.1;
+        }
+        Some(tail)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind, self.message)
@@ -128,5 +152,25 @@ impl FromIterator<FailureKind> for FailureKinds {
 impl fmt::Debug for FailureKinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_said_last_is_found_again() {
+        use FailureKind::{Application, OutOfMemory, Upstream};
+        let tail = |kind, end: &str, tail: &str| {
+            Failure::of_process(kind, end, tail).stderr_tail().map(ToOwned::to_owned)
+        };
+        let said = "line 1: no\nline 2: never".to_owned();
+        assert_eq!(tail(Application, "exit code 3", &said), Some(said.clone()));
+        assert_eq!(tail(Application, "killed by signal 6 (SIGABRT)", &said), Some(said.clone()));
+        assert_eq!(tail(OutOfMemory, "exit code 1: needed more than 5 bytes", &said), Some(said));
+        assert_eq!(tail(Application, "exit code 3", ""), None);
+        assert_eq!(tail(OutOfMemory, "exit code 1: needed more than 5 bytes", ""), None);
+        assert_eq!(Failure::new(Upstream, "task 3 failed: no").stderr_tail(), None);
     }
 }

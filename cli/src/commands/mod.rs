@@ -18,14 +18,16 @@ pub mod status;
 pub mod submit;
 pub mod tasks;
 pub mod timeline;
+pub mod top;
 pub mod up;
 pub mod watch;
 pub mod why;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
-use drawloom_client::{Client, Page, PageRequest};
+use drawloom_client::{Client, Page, PageRequest, Reconnect};
 
 use crate::args::{Cli, Command, Global};
 
@@ -46,6 +48,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Jobs(command) => command.run(&global).await,
         Command::Tasks(command) => command.run(&global).await,
         Command::Timeline(command) => command.run(&global).await,
+        Command::Top(command) => command.run(&global).await,
         Command::Nodes(command) => command.run(&global).await,
         Command::Cancel(command) => command.run(&global).await,
         Command::Why(command) => command.run(&global).await,
@@ -60,8 +63,12 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
+/// How long a scheduler that went away is waited for: somebody sits there and waits, too.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 async fn connect(global: &Global) -> Result<Client> {
-    Ok(Client::connect(global.endpoint()).await?)
+    let reconnect = Reconnect { patience: PATIENCE, ..Reconnect::default() };
+    Ok(Client::connect(global.endpoint()).await?.with_reconnect(reconnect))
 }
 
 /// The items of every page, up to a limit (0 for none), and whether there are more.

@@ -67,7 +67,7 @@ impl Run {
         let mut interrupts = Interrupts::listen()?;
         let timeline = self.timeline.as_ref();
         if global.given_endpoint().is_some() {
-            let client = Client::connect(global.endpoint()).await?;
+            let client = super::connect(global).await?;
             return run_graph(global, &client, loaded, timeline, &mut interrupts).await;
         }
         let mut cluster = Embedded::start(self.cluster_config()).await?;

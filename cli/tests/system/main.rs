@@ -7,4 +7,6 @@ mod faults;
 mod gangs;
 mod harness;
 mod run;
+mod sdk;
 mod timeline;
+mod top;

@@ -54,7 +54,7 @@ fn a_network_is_trained_on_real_data() {
 #[test]
 fn a_network_of_convolutions_is_trained_too() {
     let file = example("cnn/cnn.star");
-    let said = say(&["--json", "run", &file, "-p", "epochs=2", "-p", "width=4"]);
+    let said = say(&["--json", "run", &file, "-p", "epochs=2", "-p", "width=8", "-p", "rate=0.02"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     let accuracy = said.last()["outputs"]["accuracy"].as_f64().expect("a number");
     assert!(accuracy > 0.5, "{accuracy}");

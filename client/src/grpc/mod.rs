@@ -6,6 +6,7 @@ mod object;
 mod route;
 mod session;
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
@@ -55,12 +56,16 @@ impl Grpc {
 /// A status as an error; broken connections are told apart from refusals.
 fn error(endpoint: &str, status: &Status) -> Error {
     let rejection = Rejection::from(status);
-    match rejection.code {
-        // Unknown is what a connection that ends in the middle of a call looks like.
-        Code::Unavailable | Code::Unknown => {
-            Error::Unreachable { endpoint: endpoint.to_owned(), reason: rejection.message }
-        }
-        _ => rejection.into(),
+    let broken = match rejection.code {
+        // Unknown is what a connection that ends in the middle of a call looks like,
+        Code::Unavailable | Code::Unknown => true,
+        // and this one that ends before the call has left. Schedulers' own have no source.
+        Code::Cancelled => status.source().is_some(),
+        _ => false,
+    };
+    match broken {
+        true => Error::Unreachable { endpoint: endpoint.to_owned(), reason: rejection.message },
+        false => rejection.into(),
     }
 }
 
@@ -77,6 +82,10 @@ macro_rules! call {
 }
 
 impl Transport for Grpc {
+    fn can_break(&self) -> bool {
+        true
+    }
+
     fn submit(&self, submission: Submission) -> Answer<'_, Admission> {
         Box::pin(self.session.submit(submission))
     }

@@ -92,7 +92,7 @@ fn parts(submission: u64, what: Submission) -> Vec<v1::SubmitRequest> {
     let last = chunks.len() - 1;
     let mut header = Some(v1::SubmitHeader {
         token: what.token.unwrap_or_default(),
-        name: what.graph.name,
+        name: what.graph.name.clone(),
         options: Some((&what.graph.options).into()),
         watch: true,
     });
@@ -117,7 +117,7 @@ mod tests {
         for index in 0..10_000 {
             graph.task("noop", Default::default()).name(format!("{name}{index}")).add();
         }
-        let parts = parts(7, Submission { graph: graph.build(), token: None });
+        let parts = parts(7, Submission { graph: Arc::new(graph.build()), token: None });
         assert!(parts.len() > 1);
         assert!(parts.iter().all(|part| part.submission == 7));
         let headers = parts.iter().filter(|part| part.header.is_some()).count();

@@ -119,7 +119,8 @@ impl Transport for Local {
     fn submit(&self, submission: Submission) -> Answer<'_, Admission> {
         Box::pin(async move {
             let token = submission.token.map(String::into_boxed_str);
-            let admitted = self.scheduler.submit(submission.graph, token).await;
+            let graph = Arc::unwrap_or_clone(submission.graph);
+            let admitted = self.scheduler.submit(graph, token).await;
             let admitted = admitted.map_err(refusal::submit)?;
             Ok(Admission {
                 job: admitted.job,

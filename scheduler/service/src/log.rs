@@ -321,8 +321,10 @@ mod tests {
         };
         (0..5).for_each(|task| logs.push(key(0), retried(task)));
         let log = logs.get(key(0)).expect("just opened");
-        assert_eq!(log.next(0, 9).await, Some((0..2).map(retried).collect()));
-        assert_eq!(log.next(4, 9).await, Some(vec![retried(4)]));
+        for (cursor, read) in [(0, 2), (3, 2), (4, 1)] {
+            let events = log.next(cursor, 9).await.expect("there is one");
+            assert_eq!(events.len(), read, "from {cursor}");
+        }
     }
 
     #[tokio::test]

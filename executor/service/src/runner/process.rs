@@ -171,7 +171,7 @@ fn check_end(
     if request.memory_bytes > 0 && speaks_of_memory(&tail) {
         return Err(out_of_memory(request, &end, ended));
     }
-    application(if tail.is_empty() { end } else { format!("{end}: {tail}") })
+    Err(Failure::of_process(FailureKind::Application, &end, &tail))
 }
 
 /// How the process failed; nothing where it did not.
@@ -213,12 +213,8 @@ fn speaks_of_memory(text: &str) -> bool {
 
 fn out_of_memory(request: &ResourceRequest, end: &str, ended: &Ended) -> Failure {
     let asked = request.memory_bytes;
-    let mut message = format!("{end}: needed more than the {asked} bytes of memory it asked for");
-    let tail = ended.stderr.tail();
-    if !tail.is_empty() {
-        message = format!("{message}: {tail}");
-    }
-    Failure::new(FailureKind::OutOfMemory, message)
+    let end = format!("{end}: needed more than the {asked} bytes of memory it asked for");
+    Failure::of_process(FailureKind::OutOfMemory, &end, &ended.stderr.tail())
 }
 
 fn collect_outputs(

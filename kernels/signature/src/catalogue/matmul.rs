@@ -40,12 +40,15 @@ fn matmul(call: &Call<'_>) -> Result<Vec<ValueType>, SignatureError> {
     Ok(vec![tensor(dtype, Some(batch))])
 }
 
-/// The leading extents of an input, and those of each of its matrices, turned round where told.
+/// The leading extents of an input, and those of each of its matrices.
+type Matrices = (Extents, [Option<u64>; 2]);
+
+/// The matrices of an input, turned round where told.
 fn matrices(
     call: &Call<'_>,
     index: usize,
     transpose: &str,
-) -> Result<Option<(Extents, [Option<u64>; 2])>, SignatureError> {
+) -> Result<Option<Matrices>, SignatureError> {
     let Some(extents) = call.extents(index) else { return Ok(None) };
     let [batch @ .., rows, columns] = extents else {
         return Err(call.bad_input(index, "a tensor with 2 extents or more"));

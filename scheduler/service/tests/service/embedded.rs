@@ -1,5 +1,6 @@
 //! The driver without a network.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,28 @@ async fn jobs_run_in_one_process() {
     assert!(admitted.log.has_job_ended());
     let log = handle.job_log(admitted.job).await.expect("it runs").expect("it is kept");
     assert!(Arc::ptr_eq(&log, &admitted.log));
+}
+
+#[tokio::test]
+async fn only_large_graphs_are_checked_beside_the_loop() {
+    let handle = driver::start(DriverConfig::default());
+    for (tasks, on_the_spot) in [(1000, true), (60_000, false)] {
+        let mut wrong = graph(tasks);
+        wrong.tasks[0].template = 7;
+        let mut submitting = pin!(handle.submit(wrong, None));
+        let first = tokio::select! {
+            biased;
+            refused = &mut submitting => Some(refused),
+            () = std::future::ready(()) => None,
+        };
+        assert_eq!(first.is_some(), on_the_spot, "{tasks} tasks");
+        let refused = match first {
+            Some(refused) => refused,
+            None => submitting.await,
+        };
+        let error = refused.expect_err("there is no such template");
+        assert!(matches!(error, SubmitError::Structure(_)), "{error}");
+    }
 }
 
 #[tokio::test]

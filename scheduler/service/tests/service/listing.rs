@@ -110,9 +110,9 @@ async fn what_tasks_need_is_listed_once_each() {
     Player::join(&cluster, &info("a", 2, "")).await.oblige();
     let mut submissions = Submissions::open(&cluster.client).await;
     let mut diamond = graph(4);
-    diamond.tasks[1].after = vec![0].into();
-    diamond.tasks[2].after = vec![0].into();
-    diamond.tasks[3].after = vec![2, 1, 2].into();
+    diamond.tasks[1].after = vec![0];
+    diamond.tasks[2].after = vec![0];
+    diamond.tasks[3].after = vec![2, 1, 2];
     let job = submissions.submit(&diamond, "").await.job;
     submissions.events().await;
     let list = |job: &str, first_task| {
