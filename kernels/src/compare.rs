@@ -90,7 +90,8 @@ mod tests {
     use crate::element::Number;
     use crate::trial::{extents, made, numbers, random, tensor};
 
-    const KERNELS: [(&str, fn(f64, f64) -> bool); 6] = [
+    type Holds = fn(f64, f64) -> bool;
+    const KERNELS: [(&str, Holds); 6] = [
         ("equal", |a, b| a == b),
         ("not_equal", |a, b| a != b),
         ("less", |a, b| a < b),
