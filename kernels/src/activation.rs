@@ -49,42 +49,52 @@ gradients! {
 }
 
 /// Written so that NaN stays.
+#[inline(always)]
 fn above_zero<T: Number>(x: T) -> T {
     if x <= T::ZERO { T::ZERO } else { x }
 }
 
+#[inline(always)]
 fn where_above_zero<T: Number>(x: T, dy: T) -> T {
     if x > T::ZERO { dy } else { T::ZERO }
 }
 
+#[inline(always)]
 fn hyperbolic_tangent<T: Float>(x: T) -> T {
     x.tanh()
 }
 
+#[inline(always)]
 fn tangent_slope<T: Float>(y: T, dy: T) -> T {
     dy.times(T::ONE.minus(y.times(y)))
 }
 
+#[inline(always)]
 fn logistic<T: Float>(x: T) -> T {
     x.sigmoid()
 }
 
+#[inline(always)]
 fn logistic_slope<T: Float>(y: T, dy: T) -> T {
     dy.times(y.times(T::ONE.minus(y)))
 }
 
+#[inline(always)]
 fn sigmoid_linear<T: Float>(x: T) -> T {
     x.times(x.sigmoid())
 }
 
+#[inline(always)]
 fn sigmoid_linear_slope<T: Float>(x: T, dy: T) -> T {
     dy.times(gated(x, x, T::ONE))
 }
 
+#[inline(always)]
 fn gaussian_linear<T: Float>(x: T) -> T {
     x.times(bent(x).0.sigmoid())
 }
 
+#[inline(always)]
 fn gaussian_linear_slope<T: Float>(x: T, dy: T) -> T {
     let (inner, slope) = bent(x);
     dy.times(gated(x, inner, slope))
@@ -92,6 +102,7 @@ fn gaussian_linear_slope<T: Float>(x: T, dy: T) -> T {
 
 /// What GELU takes the sigmoid of, and its slope: with a hyperbolic tangent,
 /// (1 + tanh(u)) / 2 is sigmoid(2 u), where u = sqrt(2 / pi) (x + 0.044715 x^3).
+#[inline(always)]
 fn bent<T: Float>(x: T) -> (T, T) {
     const TWICE_ROOT: f64 = 1.595_769_121_605_731;
     const CUBE: f64 = 0.044_715;
@@ -102,6 +113,7 @@ fn bent<T: Float>(x: T) -> (T, T) {
 }
 
 /// The slope of x sigmoid(inner), where `slope` is that of `inner`.
+#[inline(always)]
 fn gated<T: Float>(x: T, inner: T, slope: T) -> T {
     let gate = inner.sigmoid();
     let opening = gate.times(T::ONE.minus(gate)).times(slope);

@@ -65,7 +65,9 @@ fn choose_sized<T: Pod + Send + Sync>(
                     if [mask_step, a_step, b_step] == [1, 1, 1] {
                         let choices = a[a_at..].iter().zip(&b[b_at..]);
                         for ((y, mask), (a, b)) in y.iter_mut().zip(&mask[mask_at..]).zip(choices) {
-                            *y = if *mask != 0 { *a } else { *b };
+                            // Both are read, so that there is no branch for a mask to surprise.
+                            let (a, b) = (*a, *b);
+                            *y = if *mask != 0 { a } else { b };
                         }
                         continue;
                     }

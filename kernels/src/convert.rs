@@ -1,11 +1,13 @@
 //! Conversion between element types.
 
 use bytemuck::Pod;
+use drawloom_model::DType;
 use half::{bf16, f16};
 
 use crate::call::Call;
 use crate::context::CHUNK;
 use crate::element::for_dtypes;
+use crate::wide::{BLOCK, Widen};
 use crate::{KernelError, Outputs};
 
 /// An element that converts by way of the widest type of its kind.
@@ -56,11 +58,39 @@ macro_rules! for_all {
     };
 }
 
+macro_rules! for_narrow_floats {
+    ($call:expr, $dtype:expr, $T:ident => $body:expr) => {
+        for_dtypes!($call, $dtype, [F16: f16, BF16: bf16, F32: f32], $T => $body)
+    };
+}
+
 pub(crate) fn cast(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
     let to = call.arguments.dtype("dtype");
+    let is_narrow = |dtype| matches!(dtype, DType::F16 | DType::BF16 | DType::F32);
+    if is_narrow(call.dtype(0)) && is_narrow(to) {
+        return for_narrow_floats!(call, call.dtype(0), From => for_narrow_floats!(call, to, To => {
+            by_way_of_f32::<From, To>(call, outputs)
+        }));
+    }
     for_all!(call, call.dtype(0), From => for_all!(call, to, To => {
         convert::<From, To>(call, outputs)
     }))
+}
+
+/// Converts blocks to f32 and on from there, both with the machine's own instructions.
+fn by_way_of_f32<From: Widen<Wide = f32>, To: Widen<Wide = f32>>(
+    call: &Call<'_>,
+    outputs: &mut dyn Outputs,
+) -> Result<(), KernelError> {
+    let x = call.input::<From>(0);
+    let y = call.create_one::<To>(outputs)?;
+    call.context.for_each(y.chunks_mut(CHUNK).zip(x.chunks(CHUNK)), |(y, x)| {
+        let (mut from, mut to) = (From::block(), To::block());
+        for (y, x) in y.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
+            let x = From::read(x, &mut from);
+            To::write(y, &mut to, |y| y.copy_from_slice(x));
+        }
+    })
 }
 
 fn convert<From: Convert, To: Convert>(

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::call::Call;
 use crate::context::CHUNK;
 use crate::element::{Number, for_numbers};
+use crate::vector::vectorised;
+use crate::wide::BLOCK;
 use crate::{KernelError, Outputs};
 
 pub(crate) fn histogram(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
@@ -17,9 +19,19 @@ pub(crate) fn histogram(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<()
     for_numbers!(call, call.dtype(0), T => {
         let x = call.input::<T>(0);
         call.context.for_each(x.chunks(part), |x| {
-            let mut own = vec![0i64; bins.count];
-            for bin in x.iter().filter_map(|x| bins.bin(x.to_f64())) {
-                own[bin] += 1;
+            // One more than there are bins, for what is in none of them.
+            let mut own = vec![0i64; bins.count + 1];
+            let mut places = [0u32; BLOCK];
+            for x in x.chunks(BLOCK) {
+                let places = &mut places[..x.len()];
+                vectorised(#[inline(always)] || {
+                    for (place, x) in places.iter_mut().zip(x) {
+                        *place = bins.bin(x.to_f64());
+                    }
+                });
+                for place in places {
+                    own[*place as usize] += 1;
+                }
             }
             let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
             for (count, own) in counts.iter_mut().zip(own) {
@@ -45,24 +57,23 @@ impl Bins {
         Bins { low, high, width: (high - low) / bins, per_unit: bins / (high - low), count }
     }
 
-    /// The bin that a value falls into, where there is one.
-    fn bin(&self, value: f64) -> Option<usize> {
-        if !(value >= self.low && value <= self.high) {
-            return None;
-        }
-        let bin = (((value - self.low) * self.per_unit) as usize).min(self.count - 1);
+    /// The bin that a value falls into; the number of bins where there is none. Without branches,
+    /// for the compiler to use vectors.
+    #[inline(always)]
+    fn bin(&self, value: f64) -> u32 {
+        let last = self.count as i32 - 1;
+        let bin = (((value - self.low) * self.per_unit) as i32).clamp(0, last);
         // The product may be off by a rounding; what counts are the edges.
-        if bin > 0 && value < self.edge(bin) {
-            Some(bin - 1)
-        } else if bin + 1 < self.count && value >= self.edge(bin + 1) {
-            Some(bin + 1)
-        } else {
-            Some(bin)
-        }
+        let below = (bin > 0) & (value < self.edge(bin));
+        let beyond = (bin < last) & (value >= self.edge(bin + 1));
+        let bin = bin - i32::from(below) + i32::from(beyond);
+        let within = (value >= self.low) & (value <= self.high);
+        if within { bin as u32 } else { self.count as u32 }
     }
 
-    fn edge(&self, bin: usize) -> f64 {
-        self.low + bin as f64 * self.width
+    #[inline(always)]
+    fn edge(&self, bin: i32) -> f64 {
+        self.low + f64::from(bin) * self.width
     }
 }
 

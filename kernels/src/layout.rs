@@ -144,11 +144,18 @@ fn turn_matrices<T: Pod + Send + Sync>(
         y.chunks_mut(TILE * row).enumerate().map(move |(part, y)| (first + part * TILE, y))
     });
     call.context.for_each(parts, |(first, y)| {
+        // By way of a tile, so that neighbours are read and written together: memory that is a
+        // power of 2 apart shares few places of a cache.
+        let mut tile = [[T::zeroed(); TILE]; TILE];
+        let columns = y.len() / row;
         for start in (0..row).step_by(TILE) {
             let end = (start + TILE).min(row);
+            for (place, tile) in (start..end).zip(&mut tile) {
+                tile[..columns].copy_from_slice(&x[first + place * step..][..columns]);
+            }
             for (column, y) in y.chunks_exact_mut(row).enumerate() {
-                for (place, y) in (start..end).zip(&mut y[start..end]) {
-                    *y = x[first + column + place * step];
+                for (y, tile) in y[start..end].iter_mut().zip(&tile) {
+                    *y = tile[column];
                 }
             }
         }

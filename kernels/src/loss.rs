@@ -3,7 +3,7 @@
 use crate::call::{Call, elements};
 use crate::element::{Number, for_dtypes, for_floats};
 use crate::gather::checked_indices;
-use crate::reduce::largest;
+use crate::reduce::places_of_largest;
 use crate::softmax::{rows_at_once, softmax_row};
 use crate::vector::vectorised;
 use crate::{KernelError, Outputs};
@@ -41,12 +41,11 @@ pub(crate) fn cross_entropy(call: &Call<'_>, outputs: &mut dyn Outputs) -> Resul
 }
 
 pub(crate) fn accuracy(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), KernelError> {
-    let classes = call.extents(0)[1];
+    let (rows, classes) = (call.extents(0)[0], call.extents(0)[1]);
     let labels = labels(call, classes)?;
     let right: usize = for_floats!(call, call.dtype(0), T => {
-        let logits = call.input::<T>(0);
-        let rows = logits.chunks_exact(classes.max(1)).zip(&labels);
-        Ok(rows.filter(|(logits, label)| largest(logits.iter().copied()) == **label).count())
+        let found = places_of_largest::<T>(call, &call.input::<T>(0), rows, classes)?;
+        Ok(found.iter().zip(&labels).filter(|(found, label)| found == label).count())
     })?;
     call.create_one::<f32>(outputs)?[0] = (right as f64 / labels.len() as f64) as f32;
     Ok(())

@@ -2,10 +2,10 @@
 
 use crate::context::CHUNK;
 use crate::rank::Ranked;
-use crate::sort::least;
+use crate::sort::{least, sort_ranks};
 use crate::{CpuContext, KernelError};
 
-/// The least `count` of some ranks, in their order: parts are sorted, then merged in pairs. Every
+/// The least `count` of some ranks, which are in the order of their places, in their own: parts are sorted, then merged in pairs. Every
 /// core merges pieces of equal size, found by bisection (Odeh et al. 2012, merge path).
 pub(crate) fn sort_long<R: Ranked>(
     context: &CpuContext<'_>,
@@ -21,7 +21,10 @@ pub(crate) fn sort_long<R: Ranked>(
             ranked.chunks(part).flat_map(|part| &part[..count.min(part.len())]).copied().collect();
         return Ok(least(&mut rest, count).to_vec());
     }
-    context.for_each(ranked.chunks_mut(part), |part| part.sort_unstable())?;
+    context.for_each(ranked.chunks_mut(part), |part| {
+        let mut spare = part.to_vec();
+        sort_ranks(part, &mut spare);
+    })?;
     let mut merged = vec![R::new(0, 0); ranked.len()];
     while part < ranked.len() {
         context.for_each(merged.chunks_mut(CHUNK).enumerate(), |(chunk, merged)| {
@@ -81,7 +84,8 @@ mod tests {
     fn few_are_found_without_a_whole_sort() {
         let cancel = AtomicBool::new(false);
         let context = CpuContext::new(1, &cancel, None);
-        let ranked: Vec<u64> = (0..100_000).map(|i| i * 7919 % 100_003).collect();
+        let rank = |place: usize| place as u64 * 7919 % 10_007;
+        let ranked: Vec<u64> = (0..100_000).map(|place| Ranked::new(rank(place), place)).collect();
         let mut sorted = ranked.clone();
         sorted.sort_unstable();
         for count in [0, 1, 1000, 5000, 100_000] {

@@ -57,12 +57,19 @@ impl Rank for bf16 {
 /// A rank and the place of its element, compared by rank first: no two are equal, so that every
 /// sort is a stable one.
 pub(crate) trait Ranked: Copy + Ord + Send + Sync {
+    /// How many bytes a rank has.
+    const DIGITS: usize;
+
     fn new(rank: u64, place: usize) -> Self;
     fn place(self) -> usize;
+    /// A byte of the rank, counted from the last.
+    fn digit(self, index: usize) -> usize;
 }
 
 /// For ranks and places of 32 bits.
 impl Ranked for u64 {
+    const DIGITS: usize = 4;
+
     fn new(rank: u64, place: usize) -> u64 {
         rank << 32 | place as u64
     }
@@ -70,16 +77,26 @@ impl Ranked for u64 {
     fn place(self) -> usize {
         (self & u64::from(u32::MAX)) as usize
     }
+
+    fn digit(self, index: usize) -> usize {
+        (self >> (32 + 8 * index)) as u8 as usize
+    }
 }
 
 /// For all others.
 impl Ranked for u128 {
+    const DIGITS: usize = 8;
+
     fn new(rank: u64, place: usize) -> u128 {
         u128::from(rank) << 64 | place as u128
     }
 
     fn place(self) -> usize {
         (self & u128::from(u64::MAX)) as usize
+    }
+
+    fn digit(self, index: usize) -> usize {
+        (self >> (64 + 8 * index)) as u8 as usize
     }
 }
 

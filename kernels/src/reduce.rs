@@ -129,6 +129,9 @@ fn better<S: Step<Item: Number, Result = <S as Step>::Item>>(
     if is_better && b.place != usize::MAX { b } else { a }
 }
 
+/// How many elements are searched at a time.
+const GROUP: usize = 64;
+
 /// The extreme of neighbours, of which the first is at `place`.
 fn find<S: Step<Item: Number, Result = <S as Step>::Item>>(
     x: &[S::Item],
@@ -138,8 +141,12 @@ fn find<S: Step<Item: Number, Result = <S as Step>::Item>>(
         #[inline(always)]
         || {
             let value = S::run(S::START, x);
-            let is_it = |x: &S::Item| *x == value || (value.is_nan() && x.is_nan());
-            Found { value, place: place + x.iter().position(is_it).unwrap_or(0) }
+            let is_it = |x: &S::Item| (*x == value) | (value.is_nan() & x.is_nan());
+            // Groups without a branch between elements are looked at in vectors.
+            let group = x.chunks(GROUP).position(|x| x.iter().fold(false, |any, x| any | is_it(x)));
+            let start = group.map_or(0, |group| group * GROUP);
+            let at = x[start..].iter().position(is_it).unwrap_or(0);
+            Found { value, place: place + start + at }
         },
     )
 }
@@ -175,18 +182,17 @@ fn places<T: Widen, S: Step<Item = T::Wide, Result = T::Wide>>(
     Ok(())
 }
 
-/// The place of the largest value: the first of equals, and the first NaN before all others.
-pub(crate) fn largest<T: Number>(values: impl Iterator<Item = T>) -> usize {
-    let mut best = (0, T::LOWEST);
-    for (place, value) in values.enumerate() {
-        if value.is_nan() {
-            return place;
-        }
-        if value > best.1 {
-            best = (place, value);
-        }
-    }
-    best.0
+/// The places of the largest elements of rows of so many: the first of equals, and the first NaN
+/// before all others.
+pub(crate) fn places_of_largest<T: Widen>(
+    call: &Call<'_>,
+    x: &[T],
+    rows: usize,
+    columns: usize,
+) -> Result<Vec<usize>, KernelError> {
+    let extent = Extent { outer: rows, along: columns, inner: 1 };
+    let found = fold_axis(call, x, extent, &of_places::<T, Largest<T::Wide>>())?;
+    Ok(found.into_iter().map(|found| found.place).collect())
 }
 
 #[cfg(test)]

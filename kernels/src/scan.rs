@@ -24,7 +24,7 @@ pub(crate) fn scan(call: &Call<'_>, outputs: &mut dyn Outputs) -> Result<(), Ker
 fn along<T: Widen, S: Step<Item = T::Wide>, O: Pod + Send>(
     call: &Call<'_>,
     outputs: &mut dyn Outputs,
-    finish: fn(S::Result) -> O,
+    finish: impl Fn(S::Result) -> O + Copy + Sync,
 ) -> Result<(), KernelError> {
     let extents = call.extents(0);
     let axis = normalise_axis(call.arguments.int("axis"), extents.len())

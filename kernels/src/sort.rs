@@ -93,9 +93,15 @@ impl<T: Rank> Lines<'_, T> {
         let chunks = order.chunks_mut(lines_at_once * self.count).enumerate();
         call.context.for_each(chunks, |(chunk, order)| {
             let mut ranked = vec![R::new(0, 0); along];
+            let mut spare = ranked.clone();
             for (line, order) in (chunk * lines_at_once..).zip(order.chunks_mut(self.count)) {
                 self.rank(line, 0, &mut ranked);
-                order.copy_from_slice(least(&mut ranked, self.count));
+                if self.count == along {
+                    sort_ranks(&mut ranked, &mut spare);
+                    order.copy_from_slice(&ranked);
+                } else {
+                    order.copy_from_slice(least(&mut ranked, self.count));
+                }
             }
         })?;
         Ok(order)
@@ -112,6 +118,44 @@ impl<T: Rank> Lines<'_, T> {
     fn start(&self, line: usize) -> usize {
         let Extent { along, inner, .. } = self.extent;
         line / inner * along * inner + line % inner
+    }
+}
+
+/// From how many ranks on they are sorted digit by digit.
+const MANY: usize = 256;
+
+/// Sorts ranks that are in the order of their places. Many are put in the order of one byte after
+/// the other, the last first, by counting; `spare` is as long as they are.
+pub(crate) fn sort_ranks<R: Ranked>(ranked: &mut [R], spare: &mut [R]) {
+    if ranked.len() < MANY {
+        return ranked.sort_unstable();
+    }
+    let mut counts = vec![[0usize; 256]; R::DIGITS];
+    for rank in &*ranked {
+        for (digit, counts) in counts.iter_mut().enumerate() {
+            counts[rank.digit(digit)] += 1;
+        }
+    }
+    let (mut from, mut to, mut is_swapped) = (ranked, spare, false);
+    for (digit, counts) in counts.iter_mut().enumerate() {
+        if counts.contains(&from.len()) {
+            // All have the same digit here.
+            continue;
+        }
+        let mut start = 0;
+        for count in counts.iter_mut() {
+            start += std::mem::replace(count, start);
+        }
+        for rank in &*from {
+            let place = &mut counts[rank.digit(digit)];
+            to[*place] = *rank;
+            *place += 1;
+        }
+        std::mem::swap(&mut from, &mut to);
+        is_swapped = !is_swapped;
+    }
+    if is_swapped {
+        to.copy_from_slice(from);
     }
 }
 
