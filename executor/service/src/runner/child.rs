@@ -325,7 +325,13 @@ mod tests {
     use super::*;
 
     fn confinement(memory_bytes: u64) -> Confinement {
-        Confinement { affinity: None, entrances: Vec::new(), memory_bytes: Some(memory_bytes) }
+        Confinement {
+            affinity: None,
+            entrances: Vec::new(),
+            memory_bytes: Some(memory_bytes),
+            inherited: Vec::new(),
+            file_bytes: None,
+        }
     }
 
     /// The address space that a process may have, in KiB, as the shell tells it.
@@ -334,7 +340,7 @@ mod tests {
         command.args(["-c", "ulimit -v"]);
         if let Some(bytes) = inherited_bytes {
             // SAFETY: the closure makes system calls alone.
-            unsafe { command.pre_exec(move || Ok(limit_address_space(bytes)?)) };
+            unsafe { command.pre_exec(move || Ok(limit(Resource::As, bytes)?)) };
         }
         confine(&mut command, confinement);
         let output = command.output().expect("a shell");
