@@ -11,10 +11,16 @@ use drawloom_model::{
 };
 
 async fn start() -> Embedded {
+    start_with(None).await
+}
+
+/// A cluster whose objects may take up so much of the disk.
+async fn start_with(spill_limit_bytes: Option<u64>) -> Embedded {
     let executor = drawloom_executor::Config {
         cores: Some(2),
         memory_bytes: Some(1 << 30),
         arena_bytes: Some(64 << 20),
+        spill_limit_bytes,
         ..drawloom_executor::Config::default()
     };
     Embedded::start(Config { executor, ..Config::default() }).await.expect("the cluster starts")
@@ -94,7 +100,7 @@ async fn large_literals_are_put_and_large_outputs_come_back() {
 
 #[tokio::test]
 async fn literals_are_let_go_when_one_cannot_be_put() {
-    let cluster = start().await;
+    let cluster = start_with(Some(0)).await;
     let client = cluster.client();
     let mut graph = GraphBuilder::new("too large");
     for name in ["first", "second"] {

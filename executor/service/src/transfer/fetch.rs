@@ -215,8 +215,14 @@ mod tests {
     impl ObjectStore for Stalling {
         type FetchStream = Chunks;
 
-        async fn fetch(&self, _: Request<v1::FetchRequest>) -> Result<Response<Chunks>, Status> {
-            let Some(pieces) = self.pieces else { return std::future::pending().await };
+        async fn fetch(
+            &self,
+            request: Request<v1::FetchRequest>,
+        ) -> Result<Response<Chunks>, Status> {
+            let begins = request.into_inner().offset == 0;
+            let Some(pieces) = self.pieces.filter(|_| begins) else {
+                return std::future::pending().await;
+            };
             let chunks = split_object(None, Value::blob(vec![7; 4 * CHUNK_BYTES]));
             let chunks = tokio_stream::iter(chunks.take(pieces).map(Ok));
             Ok(Response::new(Box::pin(chunks.chain(tokio_stream::pending()))))
