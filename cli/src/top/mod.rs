@@ -1,6 +1,6 @@
 //! A live view of a cluster in a terminal.
 //!
-//! [`Sample`] is what was asked at one moment, [`frame`] what is shown of two of them, without a
+//! [`Sample`] is what was asked at one moment, [`frame()`] what is shown of two of them, without a
 //! terminal in sight; [`Terminal`] shows it.
 
 mod frame;

@@ -22,6 +22,6 @@ mod wire;
 pub use clock::Clock;
 pub use driver::DriverConfig;
 pub use handle::{Admitted, AskError, Attachment, Handle, OrderSender, Stopped};
-pub use log::{JobLog, Retention};
+pub use log::{BeyondEvents, JobLog, Retention};
 pub use service::{Config, RequestLimits, Service, ServiceError};
 pub use submit::{Added, SubmitError};
