@@ -304,7 +304,9 @@ async fn what_cannot_be_mapped_is_told() {
     let outputs = vec![ProcessOutput::Map("x".into())];
     let failure = loom.result(process(1, script(too_much, outputs))).await.expect_err("too much");
     assert!(
-        failure.message.contains("ile too large") || failure.message.contains("SIGXFSZ"),
+        failure.message.contains("ile size limit")
+            || failure.message.contains("ile too large")
+            || failure.message.contains("SIGXFSZ"),
         "{failure}"
     );
     let outputs = vec![ProcessOutput::Map("a b".into())];
