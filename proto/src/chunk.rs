@@ -131,6 +131,11 @@ impl Tally {
         Ok(())
     }
 
+    /// Whether the sender has told the checksum of the whole.
+    pub fn has_checksum(&self) -> bool {
+        self.expected_crc.is_some()
+    }
+
     /// How many bytes have arrived undamaged.
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes

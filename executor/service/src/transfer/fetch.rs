@@ -111,7 +111,11 @@ impl Peers {
                 Err(error) => error,
             };
             let got_further = arriving.as_ref().map(Arriving::received_bytes) > before;
-            let broke_off = matches!(error, ReceiveError::Sender(_));
+            // Who has fallen silent may do so again; others may be quicker.
+            let broke_off = matches!(
+                &error,
+                ReceiveError::Sender(status) if status.code() != Code::DeadlineExceeded
+            );
             if !broke_off || !got_further {
                 return Err(error);
             }
@@ -165,7 +169,9 @@ impl Peers {
             }
         }
         if !whole.is_complete() {
-            return Err(Status::unavailable("it ended in the middle of the object").into());
+            return Err(
+                Status::unavailable("it ended before the object and its checksum did").into()
+            );
         }
         let Some(whole) = arriving.take() else { return Err(nothing().into()) };
         let value = whole.finish()?;

@@ -81,9 +81,10 @@ impl Arriving {
         Ok(Value { object_type: self.object_type, data: self.place.freeze() })
     }
 
-    /// Whether it is all there.
+    /// Whether it is all there, with the checksum of the whole: pieces alone do not tell where they
+    /// belong.
     pub(super) fn is_complete(&self) -> bool {
-        self.received_bytes() == self.size_bytes
+        self.received_bytes() == self.size_bytes && self.tally.has_checksum()
     }
 }
 
