@@ -13,7 +13,7 @@ use crate::leftovers::prefix;
 use crate::store::{Draft, NoRoom};
 
 /// A process's directories. Those made for it are removed when this is dropped.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     root: TempDir,
     /// The working directory.
     pub work: PathBuf,
