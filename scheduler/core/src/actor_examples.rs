@@ -317,6 +317,21 @@ fn a_drained_executor_lets_its_actors_move() {
 }
 
 #[test]
+fn an_actor_that_was_asked_back_too_late_is_alive_and_moves() {
+    let mut world = World::new(1);
+    world.submit(JOB, one_actor(1, 1, 0)).expect("admitted");
+    world.sent.clear();
+    world.say(1, FromExecutor::DrainRequested);
+    let recall = ToExecutor::Recall { attempt: attempt(0, 1) };
+    assert_eq!(world.sent, [(ExecutorId(1), recall)]);
+    world.sent.clear();
+    // It had begun before it could be given back.
+    world.say(1, FromExecutor::Started { attempt: attempt(0, 1) });
+    let moved = ToExecutor::StopActor { attempt: attempt(0, 1), then: AfterStop::Moved };
+    assert_eq!(world.sent, [(ExecutorId(1), moved)]);
+}
+
+#[test]
 fn additions_are_held_against_the_actors_that_are_there() {
     let mut world = World::new(1);
     let mut open = one_actor(0, 0, 0);

@@ -465,6 +465,13 @@ impl Cluster {
         }
     }
 
+    /// The attempt was asked back too late: it goes on.
+    pub fn forget_recall(&mut self, index: ActiveIndex) {
+        if let Some(Some(active)) = self.active.get_mut(index.0 as usize) {
+            active.recalled = false;
+        }
+    }
+
     pub fn mark_recalled(&mut self, index: ActiveIndex) {
         if let Some(Some(active)) = self.active.get_mut(index.0 as usize) {
             active.recalled = true;

@@ -82,6 +82,25 @@ impl Scheduler {
         takes_calls.then_some((executor, AttemptId { task: actor, number: task.attempt }))
     }
 
+    /// An actor is alive, although it may have been asked back a moment too late: where its
+    /// executor is being emptied, it moves.
+    pub(super) fn actor_started(
+        &mut self,
+        actor: TaskKey,
+        executor: ExecutorId,
+        commands: &mut Commands,
+    ) {
+        let Some(index) = self.soft.task(actor).and_then(|soft| soft.active) else { return };
+        if !self.cluster.active(index).is_some_and(|active| active.lasting) {
+            return;
+        }
+        self.cluster.forget_recall(index);
+        self.callees.note_change(actor);
+        if self.cluster.executor(executor).is_some_and(|entry| entry.draining) {
+            self.move_actors(executor, commands);
+        }
+    }
+
     fn is_stopping(&self, actor: TaskKey) -> bool {
         self.state.actor(actor).is_some_and(|actor| actor.stopping)
     }

@@ -34,7 +34,7 @@ impl Scheduler {
             self.cluster.mark_started(index);
         }
         self.set_state(key, TaskState::Running);
-        self.callees.note_change(key);
+        self.actor_started(key, executor, commands);
         let started = JobEvent::TaskStarted { task: key.index, attempt: attempt.number, executor };
         self.notify(key.job, started, commands);
     }
