@@ -20,7 +20,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(spec: &ProcessSpec, config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn new(spec: &ProcessSpec, config: &Config) -> Result<Self, Failure> {
         let place = config.scratch_place();
         let make = || {
             let root = tempfile::Builder::new().prefix(&prefix()).tempdir_in(&place)?;

@@ -27,13 +27,27 @@ impl Outputs for HeapOutputs {
             let bytes = object_type.size_bytes().unwrap_or(u64::MAX);
             let full = KernelError::OutOfMemory { bytes };
             let len = usize::try_from(bytes).ok().filter(|len| *len < isize::MAX as usize);
-            let len = len.ok_or(full)?;
-            let bytes = vec![0; len + ALIGNMENT];
-            let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-            self.made.push(Buffer { object_type: object_type.clone(), bytes, start, len });
+            self.made.push(Buffer::new(object_type.clone(), len.ok_or(full)?));
         }
-        let slices = self.made.iter_mut();
-        Ok(slices.map(|made| &mut made.bytes[made.start..made.start + made.len]).collect())
+        Ok(self.made.iter_mut().map(Buffer::bytes_mut).collect())
+    }
+
+    fn create_blob(&mut self, bytes: usize) -> Result<&mut [u8], KernelError> {
+        self.made.push(Buffer::new(ObjectType::Blob, bytes));
+        let made = self.made.last_mut().map(Buffer::bytes_mut);
+        made.ok_or_else(|| KernelError::Outputs("there is no buffer".to_owned()))
+    }
+}
+
+impl Buffer {
+    fn new(object_type: ObjectType, len: usize) -> Self {
+        let bytes = vec![0; len + ALIGNMENT];
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Buffer { object_type, bytes, start, len }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.start + self.len]
     }
 }
 
