@@ -58,6 +58,7 @@
 //! events of the jobs that it made. A thread with a single-threaded runtime serves it fastest.
 
 mod client;
+mod context;
 mod error;
 mod event;
 mod events;
@@ -74,6 +75,7 @@ mod typed;
 mod view;
 
 pub use client::Client;
+pub use context::TaskContext;
 /// The words that graphs are made of.
 pub use drawloom_model::{Attributes, Input, JobId, ObjectId, TaskGraph, Value};
 /// How tasks start together.

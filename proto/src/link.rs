@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drawloom_model::{
     AssignedInput, Assignment, AttemptEnd, AttemptId, DeviceIndex, FromExecutor, InputSource,
-    JobKey, ObjectKey, ObjectReport, Outcome, ReplicaPlace, TaskKey, Template, TemplateKey,
-    ToExecutor,
+    JobId, JobKey, ObjectKey, ObjectReport, Outcome, ParseIdError, ReplicaPlace, TaskKey, Template,
+    TemplateKey, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -33,6 +33,8 @@ impl TemplateSender {
             }
             ToExecutor::Cancel { attempt } => Order::Cancel(attempt.into()),
             ToExecutor::Recall { attempt } => Order::Recall(attempt.into()),
+            ToExecutor::Suspend { attempt } => Order::Suspend(attempt.into()),
+            ToExecutor::Resume { attempt } => Order::Resume(attempt.into()),
             ToExecutor::Release { objects } => Order::Release(v1::ObjectKeys {
                 keys: objects.into_iter().map(Into::into).collect(),
             }),
@@ -82,6 +84,7 @@ fn encode_assignment(assignment: Assignment) -> v1::Assignment {
         first_output: assignment.first_output.index,
         priority: assignment.priority,
         set_aside: assignment.set_aside,
+        job_id: assignment.job_id.map(|job| job.to_string()).unwrap_or_default(),
     }
 }
 
@@ -120,6 +123,8 @@ impl TemplateReceiver {
             )),
             Order::Cancel(attempt) => ToExecutor::Cancel { attempt: attempt.into() },
             Order::Recall(attempt) => ToExecutor::Recall { attempt: attempt.into() },
+            Order::Suspend(attempt) => ToExecutor::Suspend { attempt: attempt.into() },
+            Order::Resume(attempt) => ToExecutor::Resume { attempt: attempt.into() },
             Order::Release(objects) => {
                 ToExecutor::Release { objects: objects.keys.into_iter().map(Into::into).collect() }
             }
@@ -169,8 +174,18 @@ impl TemplateReceiver {
             first_output: ObjectKey { job, index: wire.first_output },
             priority: wire.priority,
             set_aside: wire.set_aside,
+            job_id: job_id(&wire.job_id)?,
         })
     }
+}
+
+fn job_id(text: &str) -> Result<Option<JobId>, FieldError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let job =
+        text.parse().map_err(|error: ParseIdError| FieldError::new("job_id", error.to_string()));
+    job.map(Some)
 }
 
 fn decode_input(wire: v1::AssignedInput, home: JobKey) -> Result<AssignedInput, FieldError> {
@@ -200,6 +215,7 @@ impl From<FromExecutor> for v1::FromExecutor {
                 News::ReplicaMoved(v1::ReplicaMoved { object, spilled })
             }
             FromExecutor::DrainRequested => News::DrainRequested(v1::Empty {}),
+            FromExecutor::Resumed { attempt } => News::Resumed(attempt.into()),
         };
         v1::FromExecutor { news: Some(news) }
     }
@@ -227,6 +243,7 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
                 place: if wire.spilled { ReplicaPlace::Disk } else { ReplicaPlace::Memory },
             },
             News::DrainRequested(_) => FromExecutor::DrainRequested,
+            News::Resumed(attempt) => FromExecutor::Resumed { attempt: attempt.into() },
         })
     }
 }

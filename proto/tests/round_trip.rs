@@ -7,7 +7,7 @@ use std::time::Duration;
 use drawloom_model::{
     AssignedInput, Assignment, AttemptEnd, AttemptId, Attribute, Backoff, Capacity, Constraints,
     DType, Demand, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, Failure,
-    FailureKind, FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobKey,
+    FailureKind, FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobId, JobKey,
     KernelCall, LabelOperator, LabelRequirement, Literal, NamedOutput, NumaNode, ObjectId,
     ObjectKey, ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec,
     ReplicaPlace, ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey,
@@ -52,10 +52,12 @@ fn run() -> impl Strategy<Value = Run> {
         name().prop_map(ProcessOutput::File),
     ];
     let env = btree_map(name(), name(), 0..3);
-    let process = (vec(name(), 0..3), env, option::of(name()), vec(input, 0..3), vec(output, 0..3))
-        .prop_map(|(argv, env, working_directory, inputs, outputs)| {
-            Run::Process(ProcessSpec { argv, env, working_directory, inputs, outputs })
-        });
+    let files = (vec(input, 0..3), vec(output, 0..3));
+    let process = (vec(name(), 0..3), env, option::of(name()), files, any::<bool>()).prop_map(
+        |(argv, env, working_directory, (inputs, outputs), spawns)| {
+            Run::Process(ProcessSpec { argv, env, working_directory, inputs, outputs, spawns })
+        },
+    );
     prop_oneof![kernel, process]
 }
 
@@ -240,6 +242,7 @@ fn assignment() -> impl Strategy<Value = Assignment> {
                 first_output: ObjectKey { job, index: first_output },
                 priority,
                 set_aside,
+                job_id: (priority % 2 == 0).then_some(JobId(7)),
             }
         })
 }
@@ -249,6 +252,8 @@ fn to_executor() -> impl Strategy<Value = ToExecutor> {
         assignment().prop_map(|assignment| ToExecutor::Run(Box::new(assignment))),
         attempt().prop_map(|attempt| ToExecutor::Cancel { attempt }),
         attempt().prop_map(|attempt| ToExecutor::Recall { attempt }),
+        attempt().prop_map(|attempt| ToExecutor::Suspend { attempt }),
+        attempt().prop_map(|attempt| ToExecutor::Resume { attempt }),
         vec(object(), 0..3).prop_map(|objects| ToExecutor::Release { objects }),
         (object(), sources()).prop_map(|(object, sources)| ToExecutor::Replicate {
             object,
@@ -298,6 +303,7 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
             FromExecutor::ReplicaMoved { object, place }
         }),
         Just(FromExecutor::DrainRequested),
+        attempt().prop_map(|attempt| FromExecutor::Resumed { attempt }),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod add;
 pub mod bench;
 pub mod cancel;
 pub mod completions;
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Executor(command) => command.run(&global).await,
         Command::Run(command) => command.run(&global).await,
         Command::Submit(command) => command.run(&global).await,
+        Command::Add(command) => command.run(&global).await,
         Command::Watch(command) => command.run(&global).await,
         Command::Status(command) => command.run(&global).await,
         Command::Jobs(command) => command.run(&global).await,

@@ -10,7 +10,7 @@ use drawloom_client::{
     TaskRef,
 };
 use drawloom_cluster::{Config, Embedded};
-use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value};
+use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value, Variant};
 use serde_json::{Map, json};
 
 use crate::args::Global;
@@ -70,7 +70,10 @@ impl Run {
             let client = super::connect(global).await?;
             return run_graph(global, &client, loaded, timeline, &mut interrupts).await;
         }
-        let mut cluster = Embedded::start(self.cluster_config()).await?;
+        let mut config = self.cluster_config();
+        let mut variants = loaded.graph.templates.iter().flat_map(|template| &template.variants);
+        config.serves_processes = variants.any(Variant::spawns);
+        let mut cluster = Embedded::start(config).await?;
         let client = cluster.client();
         let code = tokio::select! {
             code = run_graph(global, &client, loaded, timeline, &mut interrupts) => code,

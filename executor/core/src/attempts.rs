@@ -58,6 +58,18 @@ pub(crate) struct Running {
     pub killed: Option<KillReason>,
     /// The objects that it takes from the store.
     pub reads: SmallVec<[ObjectKey; 2]>,
+    pub suspension: Suspension,
+}
+
+/// Whether a running attempt waits for tasks of its job, and has no cores meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Suspension {
+    /// It has cores.
+    AtWork,
+    /// It waits.
+    Waiting,
+    /// What it waited for has ended: it queues for cores, in this class.
+    WantsCores(ClassId),
 }
 
 impl Entry {

@@ -36,6 +36,9 @@ pub struct Config {
     pub listen: Option<Listen>,
     /// Whether it runs processes.
     pub runs_processes: bool,
+    /// Where processes that add tasks to their jobs reach the scheduler; nowhere where none is
+    /// given.
+    pub endpoint: Option<String>,
     /// Where processes get their scratch directories; the system's place where none is given.
     pub scratch: Option<PathBuf>,
     /// The most bytes that a process may write to an output.
@@ -69,6 +72,7 @@ impl Default for Config {
             custom: BTreeMap::new(),
             listen: None,
             runs_processes: true,
+            endpoint: None,
             scratch: None,
             output_limit_bytes: 1 << 30,
             control_groups: true,

@@ -150,6 +150,9 @@ pub(crate) struct ProcessEntry {
     /// What it makes, in order; the standard output where nothing is said.
     #[serde(default = "stdout_only")]
     pub outputs: Vec<OutputEntry>,
+    /// Whether it may add tasks to its job and wait for them, as by `drawloom add`.
+    #[serde(default)]
+    pub spawns: bool,
 }
 
 fn stdout_only() -> Vec<OutputEntry> {

@@ -30,6 +30,8 @@ struct FakeExecutor {
     running: BTreeMap<AttemptId, Box<Assignment>>,
     cancelled: BTreeSet<AttemptId>,
     not_succeeded: BTreeSet<TaskKey>,
+    /// Attempts that wait for tasks, and whether they may go on once they have cores.
+    suspended: BTreeMap<AttemptId, bool>,
     held: BTreeSet<ObjectKey>,
     cores: u64,
     stopped: bool,
@@ -74,6 +76,16 @@ impl FakeExecutor {
             Some(ToExecutor::Keep { object, .. }) => {
                 self.held.insert(object);
             }
+            Some(ToExecutor::Suspend { attempt }) => {
+                if self.running.contains_key(&attempt) {
+                    self.suspended.insert(attempt, false);
+                }
+            }
+            Some(ToExecutor::Resume { attempt }) => {
+                if let Some(may_go_on) = self.suspended.get_mut(&attempt) {
+                    *may_go_on = true;
+                }
+            }
             Some(ToExecutor::Stop) => self.stopped = true,
             Some(ToExecutor::ForgetTemplates { .. }) | None => {}
         }
@@ -111,7 +123,8 @@ impl FakeExecutor {
 
     /// Cores that run something, and cores that are set aside for what does not run yet.
     fn busy(&self) -> (u64, u64) {
-        let running = self.running.values().map(|assignment| cores_of(assignment)).sum();
+        let at_work = self.running.iter().filter(|(id, _)| !self.suspended.contains_key(id));
+        let running = at_work.map(|(_, assignment)| cores_of(assignment)).sum();
         let queued = self.queue.values().filter(|assignment| assignment.set_aside);
         (running, queued.map(|assignment| cores_of(assignment)).sum())
     }
@@ -119,6 +132,12 @@ impl FakeExecutor {
     /// Starts the n-th attempt that may start, if its cores are free.
     fn start(&mut self, choice: u64) {
         let (running, set_aside) = self.busy();
+        let mut ready = self.suspended.iter().filter(|(_, may_go_on)| **may_go_on);
+        let fits = |id: &AttemptId| running + set_aside + cores_of(&self.running[id]) <= self.cores;
+        if let Some(attempt) = ready.find(|(id, _)| fits(id)).map(|(id, _)| *id) {
+            self.suspended.remove(&attempt);
+            return self.outbox.push_back(FromExecutor::Resumed { attempt });
+        }
         let able: Vec<AttemptId> = self
             .queue
             .values()
@@ -152,12 +171,14 @@ impl FakeExecutor {
     }
 
     fn finish(&mut self, choice: u64) {
-        let Some(attempt) = self.running.keys().nth(choice as usize % self.running.len().max(1))
-        else {
-            return;
-        };
-        let attempt = *attempt;
+        // What waits for tasks does not end by itself.
+        let able = self.running.keys().filter(|attempt| {
+            !self.suspended.contains_key(attempt) || self.cancelled.contains(attempt)
+        });
+        let able: Vec<AttemptId> = able.copied().collect();
+        let Some(attempt) = able.get(choice as usize % able.len().max(1)).copied() else { return };
         let assignment = self.running.remove(&attempt).expect("it was just found");
+        self.suspended.remove(&attempt);
         let outcome = if self.cancelled.remove(&attempt) {
             Outcome::Cancelled
         } else {
@@ -200,6 +221,9 @@ struct World {
     ended_jobs: BTreeSet<JobKey>,
     /// Each task's last placement, counted here and not taken from the scheduler.
     placed: BTreeMap<TaskKey, (u32, ExecutorId)>,
+    /// Requests to wait that are not answered yet.
+    waiting: BTreeSet<RequestId>,
+    next_request: u64,
     faults: bool,
 }
 
@@ -217,6 +241,8 @@ impl World {
             ended: BTreeMap::new(),
             ended_jobs: BTreeSet::new(),
             placed: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            next_request: 1,
             faults: true,
         }
     }
@@ -276,8 +302,15 @@ impl World {
                 JobEvent::JobEnded { .. } => assert!(self.ended_jobs.insert(*job)),
                 _ => {}
             },
-            Command::Reply { answer, .. } => {
-                let acceptable = matches!(answer, Ok(_) | Err(Refusal::Impossible { .. }));
+            Command::Reply { request, answer } => {
+                self.waiting.remove(request);
+                let acceptable = matches!(
+                    answer,
+                    Ok(_)
+                        | Err(Refusal::Impossible { .. }
+                            | Refusal::NotRunning { .. }
+                            | Refusal::WaitsForItself { .. })
+                );
                 assert!(acceptable, "{answer:?}");
             }
         }
@@ -323,6 +356,7 @@ impl World {
             7..9 => self.join(choice),
             9..12 => self.tell(Event::RoundDue),
             12 if self.faults => self.repeat_old_news(choice),
+            13..15 => self.wait(choice),
             _ => self.progress(choice),
         }
         for (id, executor) in &self.executors {
@@ -425,6 +459,25 @@ impl World {
         self.tell(Event::CancelRequested { request: RequestId(0), job, tasks });
     }
 
+    /// A running attempt, or somebody outside, waits for a task or two of its job.
+    fn wait(&mut self, choice: u64) {
+        let Some(executor) = self.pick(choice).and_then(|id| self.executors.get(&id)) else {
+            return;
+        };
+        let running = executor.running.keys().filter(|id| !executor.suspended.contains_key(id));
+        let running: Vec<AttemptId> = running.copied().collect();
+        let Some(attempt) = running.get(choice as usize / 8 % running.len().max(1)) else { return };
+        let key = attempt.task.job;
+        let Some(job) = self.scheduler.state().job(key) else { return };
+        let (job, count) = (job.id, job.tasks.len() as u64);
+        let tasks = vec![(choice / 64 % count) as u32, (choice / 512 % count) as u32];
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.waiting.insert(request);
+        let waiter = (!choice.is_multiple_of(5)).then_some((attempt.task.index, attempt.number));
+        self.tell(Event::WaitRequested { request, job, tasks, waiter });
+    }
+
     fn submit(&mut self, choice: u64) {
         let id = JobId(self.jobs.len() as u128 + 1);
         let graph = random_graph(choice);
@@ -472,6 +525,7 @@ impl World {
             assert!(self.ended_jobs.contains(&key), "never ended: {summary:?}, {waiting:?}");
         }
         self.check_that_replicas_are_known();
+        assert!(self.waiting.is_empty(), "{:?} are never answered", self.waiting);
     }
 }
 

@@ -33,12 +33,13 @@ pub(super) fn run(
     let scratch = Scratch::new(spec, &context.config)?;
     let (stdin, mappings) = provide_inputs(spec, job, &scratch, &context.store)?;
     let group = context.config.control_groups.then(|| make_group(request, job)).flatten();
-    let mut command = command(spec, request, job, &scratch)?;
+    let mut command = command(spec, request, job, &scratch, context)?;
     let memory_bytes = Some(request.memory_bytes).filter(|bytes| *bytes > 0);
     let entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
     mappings.tell(&mut command);
     let confinement = Confinement {
-        affinity: affinity(&job.cores),
+        // What spawns goes on with other cores than it began with.
+        affinity: if spec.spawns { None } else { affinity(&job.cores) },
         entrances,
         memory_bytes,
         inherited: mappings.inherited(),
@@ -105,6 +106,7 @@ fn command(
     request: &ResourceRequest,
     job: &Job,
     scratch: &Scratch,
+    context: &RunContext,
 ) -> Result<Command, Failure> {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(Failure::new(
@@ -130,9 +132,26 @@ fn command(
         .env("DRAWLOOM_ATTEMPT", attempt.number.to_string())
         .env("DRAWLOOM_CORES", cores.join(","))
         .env("OMP_NUM_THREADS", threads.to_string())
-        .env("CUDA_VISIBLE_DEVICES", devices.join(","))
-        .envs(&spec.env);
+        .env("CUDA_VISIBLE_DEVICES", devices.join(","));
+    if spec.spawns {
+        introduce(&mut command, job, context)?;
+    }
+    command.envs(&spec.env);
     Ok(command)
+}
+
+/// Tells a process what it needs to add tasks to its job.
+fn introduce(command: &mut Command, job: &Job, context: &RunContext) -> Result<(), Failure> {
+    let missing =
+        |what| Failure::new(FailureKind::Spawn, format!("the process spawns, but {what}"));
+    let endpoint = context.config.endpoint.as_ref();
+    let endpoint = endpoint.ok_or_else(|| missing("its executor's scheduler has no address"))?;
+    let job = job.assignment.job_id.ok_or_else(|| missing("the scheduler did not name its job"))?;
+    command.env("DRAWLOOM_ENDPOINT", endpoint).env("DRAWLOOM_JOB_ID", job.to_string());
+    if let Ok(executable) = std::env::current_exe() {
+        command.env("DRAWLOOM", executable);
+    }
+    Ok(())
 }
 
 /// The cores to pin to: those of the request that this machine really has.

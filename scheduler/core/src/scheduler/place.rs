@@ -229,6 +229,7 @@ impl Scheduler {
             first_output: ObjectKey { job: job.key, index: task.first_output },
             priority: job.priority_of(index),
             set_aside: false,
+            job_id: template.variants[usize::from(placement.variant)].spawns().then_some(job.id),
         }
     }
 
@@ -389,7 +390,7 @@ impl Scheduler {
         let recalled: Vec<AttemptId> = self
             .cluster
             .unclaimed_from_back(busiest)
-            .filter(|active| !active.started)
+            .filter(|active| !active.started && !active.suspended)
             .filter(|active| {
                 let class = self.classes.get(active.class);
                 class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())
