@@ -8,5 +8,6 @@ mod gangs;
 mod harness;
 mod run;
 mod sdk;
+mod spawn;
 mod timeline;
 mod top;
