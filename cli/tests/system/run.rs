@@ -194,3 +194,13 @@ fn nobody_needs_to_read_what_is_said_for_people() {
     let output = command.output().expect("drawloom starts");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn words_are_mapped_shuffled_and_reduced() {
+    let small = ["--param", "files=3", "--param", "lines=100", "--param", "reducers=2"];
+    let program = example("words/words.star");
+    let said = say(&[&["--json", "run", &program], &small[..]].concat());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    // The program itself fails where a word is missing.
+    assert_eq!(said.last()["outputs"]["words"], "3000\n");
+}
