@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Component, Path};
 use std::time::Duration;
 
 use crate::{Attributes, FailureKinds, ResourceRequest};
@@ -103,6 +104,14 @@ pub struct ProcessSpec {
     pub inputs: Vec<ProcessInput>,
     /// Where each of the task's outputs comes from, in order.
     pub outputs: Vec<ProcessOutput>,
+}
+
+impl ProcessSpec {
+    /// Whether a file's path is relative and stays in the working directory.
+    pub fn holds_file(path: &str) -> bool {
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        !path.is_empty() && Path::new(path).components().all(plain)
+    }
 }
 
 /// What becomes of an input.

@@ -3,7 +3,6 @@
 mod gang;
 
 use std::collections::HashMap;
-use std::path::{Component, Path};
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::DiGraphMap;
@@ -375,11 +374,7 @@ fn file_outside(process: &ProcessSpec) -> Option<(&'static str, &str)> {
         | ProcessOutput::ExitCode
         | ProcessOutput::Map(_) => None,
     });
-    let leads_outside = |path: &str| {
-        let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-        path.is_empty() || !Path::new(path).components().all(plain)
-    };
-    inputs.chain(outputs).find(|(_, path)| leads_outside(path))
+    inputs.chain(outputs).find(|(_, path)| !ProcessSpec::holds_file(path))
 }
 
 #[cfg(test)]

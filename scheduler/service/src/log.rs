@@ -48,6 +48,12 @@ struct Entries {
     closed: bool,
 }
 
+impl Entries {
+    fn has_job_ended(&self) -> bool {
+        matches!(self.events.last(), Some(JobEvent::JobEnded { .. }))
+    }
+}
+
 /// A watch was asked to begin at an event that no event will follow on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
@@ -81,7 +87,7 @@ impl JobLog {
 
     /// Whether the last event is there.
     pub fn has_job_ended(&self) -> bool {
-        matches!(self.lock().events.last(), Some(JobEvent::JobEnded { .. }))
+        self.lock().has_job_ended()
     }
 
     /// Where a watcher starts that has seen the events before `from_seq`. One that has seen them
@@ -93,10 +99,9 @@ impl JobLog {
     pub fn start(&self, from_seq: u64) -> Result<u64, BeyondEvents> {
         let entries = self.lock();
         let next = entries.events.len() as u64;
-        let has_ended = matches!(entries.events.last(), Some(JobEvent::JobEnded { .. }));
         match from_seq {
             _ if from_seq > next => Err(BeyondEvents { from_seq, next }),
-            _ if from_seq == next && has_ended => Ok(next - 1),
+            _ if from_seq == next && entries.has_job_ended() => Ok(next - 1),
             _ => Ok(from_seq),
         }
     }

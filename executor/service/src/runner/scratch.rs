@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use drawloom_model::{Failure, FailureKind, INLINE_LIMIT_BYTES, ProcessSpec};
@@ -91,14 +91,12 @@ impl Scratch {
 
     /// The place of a path that must not lead out of the working directory.
     fn inside(&self, path: &str) -> Result<PathBuf, Failure> {
-        let relative = Path::new(path);
-        let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-        if path.is_empty() || !relative.components().all(plain) {
+        if !ProcessSpec::holds_file(path) {
             let message =
                 format!("file path {path:?} must be relative and stay in the working directory");
             return Err(spawn_failure(message));
         }
-        Ok(self.work.join(relative))
+        Ok(self.work.join(path))
     }
 }
 
