@@ -9,12 +9,13 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "drawloom/v1/object.proto",
     "drawloom/v1/graph.proto",
     "drawloom/v1/executor.proto",
     "drawloom/v1/store.proto",
     "drawloom/v1/scheduler.proto",
+    "drawloom/v1/actor.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

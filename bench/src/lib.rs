@@ -3,6 +3,7 @@
 //! *Remote* means client, scheduler and executor as three processes over gRPC; *embedded* means
 //! all of them in this one. Every figure is the median of repeated runs, told with its extremes.
 
+mod actor;
 mod data;
 mod kernels;
 mod measure;

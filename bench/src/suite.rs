@@ -8,6 +8,7 @@ use drawloom_client::Client;
 use drawloom_cluster::{Config, Embedded};
 use drawloom_model::TaskGraph;
 
+use crate::actor;
 use crate::data;
 use crate::kernels::{self, KernelOptions};
 use crate::measure::{cold_start, graph_seconds, latency, resident_mib};
@@ -59,11 +60,13 @@ pub enum Bench {
     Transfer,
     /// Processes that do nothing.
     ProcessSpawn,
+    /// Calls straight to an actor: one at a time, and many in flight.
+    ActorCalls,
 }
 
 impl Bench {
     /// Every bench.
-    pub const ALL: [Bench; 19] = [
+    pub const ALL: [Bench; 20] = [
         Bench::NoopThroughput,
         Bench::SyncLatency,
         Bench::Chain,
@@ -83,6 +86,7 @@ impl Bench {
         Bench::GetSmall,
         Bench::Transfer,
         Bench::ProcessSpawn,
+        Bench::ActorCalls,
     ];
 
     /// The name used on the command line and in JSON.
@@ -107,6 +111,7 @@ impl Bench {
             Bench::GetSmall => "get_1k",
             Bench::Transfer => "transfer_100mb",
             Bench::ProcessSpawn => "process_spawn",
+            Bench::ActorCalls => "actor_calls",
         }
     }
 
@@ -172,6 +177,8 @@ impl Bench {
             (Bench::PassLarge, _) => 2e-3,
             (Bench::PutSmall | Bench::GetSmall, _) => 30e3,
             (Bench::Transfer, _) => 0.6,
+            // Told with its records, of which there are two.
+            (Bench::ActorCalls, _) => f64::NAN,
         }
     }
 
@@ -245,6 +252,11 @@ async fn run_bench(bench: Bench, mode: Mode, options: &Options) -> Result<Vec<Re
     }
     if mode == Mode::Embedded {
         let cluster = Embedded::start(Config::default()).await?;
+        if bench == Bench::ActorCalls {
+            let records = actor::records(&cluster.client(), mode, runs).await;
+            cluster.stop().await;
+            return records;
+        }
         let samples = sample(bench, &cluster.client(), runs).await;
         cluster.stop().await;
         return Ok(vec![record(bench, mode, None, &samples?)]);
@@ -257,6 +269,10 @@ async fn run_bench(bench: Bench, mode: Mode, options: &Options) -> Result<Vec<Re
             records.push(record(bench, mode, Some(transport), &samples));
         }
         return Ok(records);
+    }
+    if bench == Bench::ActorCalls {
+        let cluster = Remote::start(&options.executable, Transport::Tcp).await?;
+        return actor::records(&cluster.client().await?, mode, runs).await;
     }
     let executors = if bench == Bench::Transfer { 2 } else { 1 };
     let cluster = Remote::start_many(&options.executable, Transport::Tcp, executors).await?;

@@ -3,8 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, cancel, completions, executor, get, jobs, kernels, nodes, objects, put, release, run,
-    scheduler, schema, status, submit, tasks, timeline, top, up, watch, why,
+    actors, bench, call, cancel, completions, executor, get, jobs, kernels, nodes, objects, put,
+    release, run, scheduler, schema, status, submit, tasks, timeline, top, up, watch, why,
 };
 
 /// Where commands look for a scheduler unless told otherwise.
@@ -80,6 +80,8 @@ pub enum Command {
     Get(get::Get),
     Objects(objects::Objects),
     Release(release::Release),
+    Actors(actors::Actors),
+    Call(call::Call),
     Kernels(kernels::Kernels),
     Schema(schema::SchemaCommand),
     Bench(bench::Bench),

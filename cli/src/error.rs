@@ -4,13 +4,13 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::output::note;
-use drawloom_client::{Code, Error};
+use drawloom_client::{CallError, Code, Error};
 use drawloom_executor::ExecutorError;
 use drawloom_graphfile::LoadError;
 use drawloom_proto::ListenError;
 use drawloom_scheduler::ServiceError;
 
-/// The job did not succeed.
+/// The job, or the call, did not succeed.
 pub const JOB_FAILED: u8 = 1;
 /// What was given cannot be used.
 const BAD_INPUT: u8 = 2;
@@ -53,6 +53,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<Error>() {
             return client_code(error);
+        }
+        match cause.downcast_ref::<CallError>() {
+            Some(CallError::Fault { .. }) => return JOB_FAILED,
+            Some(CallError::Ended { .. }) => return BAD_INPUT,
+            Some(CallError::Unreachable { .. }) | None => {}
         }
         if let Some(error) = cause.downcast_ref::<io::Error>()
             && error.kind() == io::ErrorKind::BrokenPipe

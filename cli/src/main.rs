@@ -6,6 +6,7 @@
 #![warn(clippy::print_stderr)]
 
 mod args;
+mod argument;
 mod children;
 mod commands;
 mod devices;

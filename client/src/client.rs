@@ -8,9 +8,9 @@ use drawloom_model::{
 
 use crate::grpc::Grpc;
 use crate::{
-    Addition, Admission, ClusterView, Error, Explanation, JobDetail, JobHandle, JobState, JobView,
-    ListedObject, ObjectRef, Page, PageRequest, Reconnect, Submission, TaskNeeds, TaskRef,
-    TaskState, TaskView, Transport,
+    ActorHandle, ActorName, ActorPlace, ActorView, Addition, Admission, CallError, ClusterView,
+    Error, Explanation, JobDetail, JobHandle, JobState, JobView, ListedObject, ObjectRef, Page,
+    PageRequest, Reconnect, Submission, TaskNeeds, TaskRef, TaskState, TaskView, Transport,
 };
 
 /// A connection to a scheduler. Clones share it.
@@ -287,6 +287,39 @@ impl Client {
 
     pub(crate) fn reconnect(&self) -> Reconnect {
         self.reconnect
+    }
+
+    /// A handle on an actor, once it is alive: it may wait for its turn, or for resources, for as
+    /// long as it takes.
+    ///
+    /// # Errors
+    /// There is no such actor, or it has ended.
+    pub async fn actor(&self, actor: impl Into<ActorName>) -> Result<ActorHandle, CallError> {
+        ActorHandle::open(self.clone(), actor.into()).await
+    }
+
+    /// Where an actor lives, and how it stands.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn locate_actor(&self, actor: impl Into<ActorName>) -> Result<ActorPlace, Error> {
+        self.transport.locate_actor(actor.into()).await
+    }
+
+    /// Lets an actor serve the calls that it has, and end.
+    ///
+    /// # Errors
+    /// There is no such actor.
+    pub async fn stop_actor(&self, actor: impl Into<ActorName>) -> Result<(), Error> {
+        self.transport.stop_actor(actor.into()).await
+    }
+
+    /// The actors of a job, or every actor that has not ended.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub async fn actors(&self, job: Option<JobId>) -> Result<Vec<ActorView>, Error> {
+        self.transport.actors(job).await
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {

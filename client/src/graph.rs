@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use drawloom_model::{
-    Attribute, Attributes, Gang, GangStrategy, Input, JobOptions, Literal, NamedOutput, ObjectId,
-    Run, Task, TaskGraph, Template, Value, Variant,
+    ActorRef, ActorSpec, Attribute, Attributes, CallSpec, FailureKinds, Gang, GangStrategy, Input,
+    JobOptions, Literal, NamedOutput, ObjectId, ResourceRequest, Run, Task, TaskGraph, Template,
+    Value, Variant,
 };
 
 use crate::typed::Declared;
@@ -53,6 +54,12 @@ impl TaskHandle {
     /// One of the objects it makes, counted from 0.
     pub const fn output(self, output: u16) -> Input {
         Input::Task { task: self.0, output }
+    }
+}
+
+impl From<TaskHandle> for ActorRef {
+    fn from(task: TaskHandle) -> Self {
+        ActorRef::Task(task.index())
     }
 }
 
@@ -124,6 +131,32 @@ impl GraphBuilder {
     /// A task with everything about how it runs.
     pub fn task_from(&mut self, template: Template) -> TaskBuilder<'_> {
         TaskBuilder { builder: self, template, task: Task::default() }
+    }
+
+    /// An actor on one core that is never restarted, unless changed before `add`: its inputs are
+    /// its constructor's arguments.
+    pub fn actor(&mut self, actor: ActorSpec) -> TaskBuilder<'_> {
+        let run = Run::Actor(Box::new(actor));
+        let request = ResourceRequest::cores(1);
+        let mut template = Template::new(Variant { run, request, cost_hint: None }, 0);
+        template.retry.max_retries = 0;
+        self.task_from(template)
+    }
+
+    /// A call of an actor that makes so many objects: its inputs are the method's arguments. It is
+    /// tried once, unless changed before `add`.
+    pub fn call_actor(
+        &mut self,
+        actor: impl Into<ActorRef>,
+        method: impl Into<String>,
+        attributes: Attributes,
+        outputs: u16,
+    ) -> TaskBuilder<'_> {
+        let run = Run::Call(CallSpec { actor: actor.into(), method: method.into(), attributes });
+        let request = ResourceRequest::default();
+        let mut template = Template::new(Variant { run, request, cost_hint: None }, outputs);
+        template.retry.max_retries = 0;
+        self.task_from(template)
     }
 
     /// A way to run tasks; equal ones are kept once.
@@ -267,6 +300,13 @@ impl TaskBuilder<'_> {
         self
     }
 
+    /// How often an actor is begun anew after a failure, whatever that was.
+    pub fn max_restarts(mut self, restarts: u32) -> Self {
+        self.template.retry.max_retries = restarts;
+        self.template.retry.on = FailureKinds::TRANSIENT;
+        self
+    }
+
     /// Makes it part of the graph.
     pub fn add(self) -> TaskHandle {
         let TaskBuilder { builder, template, mut task } = self;
@@ -289,6 +329,14 @@ fn fingerprint(template: &Template) -> u64 {
                 }
             }
             Run::Process(process) => process.argv.hash(&mut hasher),
+            Run::Actor(actor) => actor.name.hash(&mut hasher),
+            Run::Call(call) => {
+                call.actor.hash(&mut hasher);
+                for (name, attribute) in &call.attributes {
+                    name.hash(&mut hasher);
+                    hash_attribute(attribute, &mut hasher);
+                }
+            }
         }
     }
     hasher.finish()

@@ -57,6 +57,7 @@
 //! One [`Client`] holds one connection; every submission goes over the same stream, and so do the
 //! events of the jobs that it made. A thread with a single-threaded runtime serves it fastest.
 
+mod actor;
 mod client;
 mod error;
 mod event;
@@ -73,6 +74,10 @@ mod transport;
 mod typed;
 mod view;
 
+pub use actor::{
+    ActorHandle, ActorName, ActorPlace, ActorView, CallBuilder, CallError, Calls, Living,
+    Outstanding, PendingCall,
+};
 pub use client::Client;
 /// The words that graphs are made of.
 pub use drawloom_model::{Attributes, Input, JobId, ObjectId, TaskGraph, Value};
@@ -82,6 +87,7 @@ pub use error::Error;
 pub use event::{EventBatch, JobEvent, JobState, TaskState};
 pub use events::JobEvents;
 pub use graph::{GraphBuilder, IntoAttribute, TaskBuilder, TaskHandle, TemplateHandle, attributes};
+pub use grpc::connect_calls;
 pub use job::{JobHandle, JobReport};
 pub use reconnect::Reconnect;
 pub use shared::{Job, Waited};

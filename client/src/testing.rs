@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
 use tokio::sync::mpsc;
 
+use crate::{ActorName, ActorPlace, ActorView, Calls, Living};
 use crate::{
     Addition, Admission, Answer, Client, ClusterView, Error, EventBatch, EventReceiver,
     Explanation, JobDetail, JobState, JobView, ListedObject, ObjectRef, Page, PageRequest,
@@ -156,6 +157,22 @@ impl Transport for Script {
     }
 
     fn objects(&self, _: Option<JobId>, _: PageRequest) -> Answer<'_, Page<ListedObject>> {
+        nobody()
+    }
+
+    fn locate_actor(&self, _: ActorName) -> Answer<'_, ActorPlace> {
+        nobody()
+    }
+
+    fn open_calls(&self, _: Living) -> Answer<'_, Arc<dyn Calls>> {
+        nobody()
+    }
+
+    fn stop_actor(&self, _: ActorName) -> Answer<'_, ()> {
+        nobody()
+    }
+
+    fn actors(&self, _: Option<JobId>) -> Answer<'_, Vec<ActorView>> {
         nobody()
     }
 

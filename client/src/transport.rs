@@ -8,8 +8,9 @@ use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
 use tokio::sync::mpsc;
 
 use crate::{
-    ClusterView, Error, EventBatch, Explanation, JobDetail, JobState, JobView, ListedObject,
-    ObjectRef, Page, PageRequest, TaskNeeds, TaskRef, TaskState, TaskView,
+    ActorName, ActorPlace, ActorView, Calls, ClusterView, Error, EventBatch, Explanation,
+    JobDetail, JobState, JobView, ListedObject, Living, ObjectRef, Page, PageRequest, TaskNeeds,
+    TaskRef, TaskState, TaskView,
 };
 
 /// What a call answers, some time later.
@@ -84,4 +85,9 @@ pub trait Transport: Send + Sync {
     fn release(&self, object: ObjectId) -> Answer<'_, ()>;
     /// Objects that were put or that executors hold, of one job alone where one is named.
     fn objects(&self, job: Option<JobId>, page: PageRequest) -> Answer<'_, Page<ListedObject>>;
+    fn locate_actor(&self, actor: ActorName) -> Answer<'_, ActorPlace>;
+    /// Opens a way to an incarnation; refused with `NotFound` where it is no longer there.
+    fn open_calls(&self, living: Living) -> Answer<'_, Arc<dyn Calls>>;
+    fn stop_actor(&self, actor: ActorName) -> Answer<'_, ()>;
+    fn actors(&self, job: Option<JobId>) -> Answer<'_, Vec<ActorView>>;
 }

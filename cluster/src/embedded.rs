@@ -51,7 +51,7 @@ impl Embedded {
         let attachment = scheduler.attach(executor.info.clone(), orders).await?;
         let id = attachment.executor();
         tokio::spawn(pass_on(news, attachment));
-        let transport = Local::new(scheduler.clone(), executor.objects(), id);
+        let transport = Local::new(scheduler.clone(), executor.objects(), executor.actors(), id);
         let client = Client::with_transport(Arc::new(transport));
         Ok(Embedded { scheduler, executor, client })
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use drawloom_model::{
-    INLINE_LIMIT_BYTES, Input, Limits, Literal, NamedOutput, ObjectId, ObjectType, ProcessInput,
-    Task, TaskGraph, Template, Value,
+    ActorRef, INLINE_LIMIT_BYTES, Input, Limits, Literal, NamedOutput, ObjectId, ObjectType,
+    ProcessInput, Task, TaskGraph, Template, Value,
 };
 
 use crate::data::{FileObject, Source};
@@ -15,6 +15,7 @@ use crate::error::{Checked, Fault};
 use crate::load::Place;
 use crate::plain::{GangEntry, ProcessEntry, TaskEntry};
 
+mod actor;
 mod check;
 mod template;
 
@@ -96,12 +97,13 @@ impl Builder {
     }
 
     /// Adds a task that is said at `place`. `inputs` are those that the entry lists; a process
-    /// may name more.
+    /// may name more. `callee` is whom a call calls, unless its entry names an actor.
     pub fn add_task(
         &mut self,
         entry: &TaskEntry,
         mut inputs: Vec<Input>,
         after: Vec<u32>,
+        callee: Option<ActorRef>,
         resolve: Resolve<'_>,
         place: Place,
     ) -> Checked<u32> {
@@ -110,7 +112,7 @@ impl Builder {
             let limit = self.limits.tasks;
             return Err(Fault::new(format!("the graph has more than {limit} tasks")));
         }
-        let template = template::template(entry, &mut inputs, resolve)?;
+        let template = template::template(entry, &mut inputs, callee, resolve)?;
         let index = index as u32;
         if let Some(name) = &entry.name {
             self.claim_name(name, index).map_err(|fault| fault.under("name"))?;

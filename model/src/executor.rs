@@ -22,6 +22,8 @@ pub struct ExecutorInfo {
     pub taints: Vec<Taint>,
     /// The kernels it can run, in alphabetical order.
     pub kernels: Vec<String>,
+    /// The types of native actors it can make, in alphabetical order.
+    pub actors: Vec<String>,
     /// Whether it runs processes.
     pub runs_processes: bool,
 }

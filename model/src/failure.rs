@@ -21,11 +21,13 @@ pub enum FailureKind {
     DeadlineExceeded,
     /// A task that this one needs did not succeed, so this one never ran.
     Upstream,
+    /// The actor ended while it had the call, which may have had its effect.
+    ActorLost,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [FailureKind; 8] = [
+    pub const ALL: [FailureKind; 9] = [
         FailureKind::Application,
         FailureKind::Spawn,
         FailureKind::TimedOut,
@@ -34,6 +36,7 @@ impl FailureKind {
         FailureKind::ObjectLost,
         FailureKind::DeadlineExceeded,
         FailureKind::Upstream,
+        FailureKind::ActorLost,
     ];
 
     /// The name used in files, messages and errors.
@@ -47,6 +50,7 @@ impl FailureKind {
             FailureKind::ObjectLost => "object_lost",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Upstream => "upstream",
+            FailureKind::ActorLost => "actor_lost",
         }
     }
 
@@ -125,7 +129,8 @@ impl FailureKinds {
         .with(FailureKind::Application)
         .with(FailureKind::Spawn)
         .with(FailureKind::TimedOut)
-        .with(FailureKind::OutOfMemory);
+        .with(FailureKind::OutOfMemory)
+        .with(FailureKind::ActorLost);
 
     /// This set and `kind`.
     pub const fn with(self, kind: FailureKind) -> Self {

@@ -3,6 +3,7 @@
 //! Plain data without I/O, shared by every other crate. Code that decides lives in the cores,
 //! code that talks to the world in the services.
 
+mod actor;
 mod attribute;
 mod executor;
 mod failure;
@@ -17,6 +18,10 @@ mod template;
 mod time;
 mod validate;
 
+pub use actor::{
+    ActorKind, ActorRef, ActorSpec, CHECKPOINT_LIMIT_BYTES, Call, CallArgument, CallFault,
+    CallSpec, DEFAULT_MAILBOX, Lifetime, MAILBOX_LIMIT, WhenFull,
+};
 pub use attribute::{Attribute, Attributes};
 pub use executor::{DeviceInfo, DeviceKind, ExecutorInfo, NumaNode};
 pub use failure::{Failure, FailureKind, FailureKinds};
@@ -27,8 +32,8 @@ pub use id::{
     RequestId, TaskKey, TemplateKey,
 };
 pub use message::{
-    AssignedInput, Assignment, AttemptEnd, FromExecutor, InputSource, ObjectReport, Outcome,
-    ReplicaPlace, ToExecutor,
+    ActorPart, AfterStop, AssignedInput, Assignment, AttemptEnd, FromExecutor, InputSource,
+    ObjectReport, Outcome, ReplicaPlace, ToExecutor,
 };
 pub use object::{
     DType, INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, ObjectType, ParseTypeError, Shape, Value,

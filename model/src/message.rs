@@ -36,6 +36,14 @@ pub enum ToExecutor {
         /// The object.
         value: Value,
     },
+    /// Let this actor serve the calls that it has and end. Answered by `Ended`: succeeded, or
+    /// cancelled where it is to go on elsewhere.
+    StopActor {
+        /// The actor's incarnation.
+        attempt: AttemptId,
+        /// What becomes of it.
+        then: AfterStop,
+    },
     /// Make a replica of an object here. Answered by `ReplicaAdded` or `ReplicaLost`.
     Replicate {
         /// The object.
@@ -50,6 +58,15 @@ pub enum ToExecutor {
     },
     /// The scheduler has nothing more for this executor, which asked to drain: it may stop.
     Stop,
+}
+
+/// What becomes of an actor that is stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AfterStop {
+    /// Its task has succeeded.
+    Ended,
+    /// Another incarnation takes its place elsewhere.
+    Moved,
 }
 
 /// An attempt handed to an executor.
@@ -79,6 +96,17 @@ pub struct Assignment {
     /// Whether its room is set aside from its arrival on, ahead of every attempt that arrives
     /// later: so with members of a gang, which the scheduler sends only where they fit at once.
     pub set_aside: bool,
+    /// What only actors and calls have.
+    pub actor: Option<Box<ActorPart>>,
+}
+
+/// What only an actor's or a call's assignment has.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ActorPart {
+    /// The state that an earlier incarnation of this actor has kept.
+    Restore(Value),
+    /// The incarnation that this call is for.
+    Callee(AttemptId),
 }
 
 /// An input and where to find it.
@@ -138,6 +166,13 @@ pub enum FromExecutor {
         object: ObjectKey,
         /// Where it is.
         place: ReplicaPlace,
+    },
+    /// An actor has kept its state for its next incarnation.
+    Checkpointed {
+        /// Its incarnation.
+        attempt: AttemptId,
+        /// The state, at most [`crate::CHECKPOINT_LIMIT_BYTES`].
+        state: Value,
     },
     /// It wishes to leave: give it nothing more, move its objects away, then say `Stop`.
     DrainRequested,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Component, Path};
 use std::time::Duration;
 
-use crate::{Attributes, FailureKinds, ResourceRequest};
+use crate::{ActorSpec, Attributes, CallSpec, FailureKinds, ResourceRequest};
 
 /// Everything about a task but its place in the graph. Thousands of tasks may share one.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,6 +27,22 @@ pub struct Template {
 }
 
 impl Template {
+    /// The actor that it makes, if it makes one.
+    pub fn actor(&self) -> Option<&ActorSpec> {
+        match &self.variants.first()?.run {
+            Run::Actor(actor) => Some(actor),
+            Run::Kernel(_) | Run::Process(_) | Run::Call(_) => None,
+        }
+    }
+
+    /// The call that it makes, if it makes one.
+    pub fn call(&self) -> Option<&CallSpec> {
+        match &self.variants.first()?.run {
+            Run::Call(call) => Some(call),
+            Run::Kernel(_) | Run::Process(_) | Run::Actor(_) => None,
+        }
+    }
+
     /// A template with one variant and defaults elsewhere.
     pub fn new(variant: Variant, outputs: u16) -> Self {
         Template {
@@ -70,6 +86,10 @@ pub enum Run {
     Kernel(KernelCall),
     /// A process.
     Process(ProcessSpec),
+    /// An actor, which stays until it is stopped.
+    Actor(Box<ActorSpec>),
+    /// A call of an actor. It takes no resources of its own.
+    Call(CallSpec),
 }
 
 impl Run {
@@ -78,6 +98,8 @@ impl Run {
         match self {
             Run::Kernel(call) => &call.name,
             Run::Process(process) => process.argv.first().map_or("process", String::as_str),
+            Run::Actor(actor) => actor.kind.name(),
+            Run::Call(call) => &call.method,
         }
     }
 }

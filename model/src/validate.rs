@@ -1,5 +1,6 @@
 //! Checks of a graph's structure: everything that needs no catalogue and no cluster.
 
+mod actor;
 mod gang;
 
 use std::collections::HashMap;
@@ -64,6 +65,8 @@ pub enum GraphError {
     UnknownReference { what: String, kind: &'static str, index: u32, last: i64 },
     #[error("{what}: {producer} makes {outputs} output(s), there is no output {output}")]
     UnknownOutput { what: String, producer: String, output: u16, outputs: u16 },
+    #[error("{task}: {message}")]
+    BadActor { task: String, message: String },
     #[error("the tasks form a cycle: {}", cycle.join(" -> "))]
     Cycle { cycle: Vec<String> },
     #[error("template {template}, {field}: {message}")]
@@ -105,6 +108,7 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
         self.check_literals()?;
         self.check_names()?;
         let forward = self.check_references()?;
+        actor::check_tasks(self.graph, self.limits.name_bytes, |index| self.describe(index))?;
         if forward {
             self.check_acyclic()?;
         }
@@ -201,6 +205,10 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
                 self.outputs_of(*before, || format!("{}, after {place}", self.describe(index)))?;
                 forward |= *before >= index;
             }
+            if let Some(callee) = actor::callee(self.graph, task) {
+                self.outputs_of(callee, || format!("{}, call.actor", self.describe(index)))?;
+                forward |= callee >= index;
+            }
         }
         if outputs > self.limits.outputs {
             return Err(GraphError::TooManyOutputs { outputs, limit: self.limits.outputs });
@@ -259,7 +267,7 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
         let mut edges = DiGraphMap::<u32, ()>::new();
         for (position, task) in self.graph.tasks.iter().enumerate() {
             let index = self.graph.first_task + position as u32;
-            for before in predecessors(task) {
+            for before in actor::forerunners(self.graph, task) {
                 edges.add_edge(before, index, ());
             }
         }
@@ -354,6 +362,9 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
                 return bad(&field(what), &message);
             }
         }
+    }
+    if let Err((field, message)) = actor::check_template(template) {
+        return bad(&field, &message);
     }
     if !(1.0..=1e6).contains(&template.retry.backoff.factor) {
         return bad("retry.backoff.factor", "must be between 1 and 1000000");

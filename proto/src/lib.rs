@@ -3,6 +3,7 @@
 //! Whatever comes from the wire is checked: a conversion names the field that means nothing
 //! ([`FieldError`]), and [`Rejection`] is the one place where errors become statuses.
 
+mod call;
 mod chunk;
 mod convert;
 mod field;
@@ -11,6 +12,9 @@ mod listen;
 mod local;
 mod status;
 
+pub use call::{
+    CALL_LIMIT_BYTES, CallReceiver, CallTooLarge, Reply, ReplyReceiver, encode_call, encode_reply,
+};
 pub use chunk::{
     Assembly, CHUNK_BYTES, ChunkError, Description, Tally, split_object, split_object_from,
 };

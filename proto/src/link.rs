@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AssignedInput, Assignment, AttemptEnd, AttemptId, DeviceIndex, FromExecutor, InputSource,
-    JobKey, ObjectKey, ObjectReport, Outcome, ReplicaPlace, TaskKey, Template, TemplateKey,
-    ToExecutor,
+    ActorPart, AfterStop, AssignedInput, Assignment, AttemptEnd, AttemptId, DeviceIndex,
+    FromExecutor, InputSource, JobKey, ObjectKey, ObjectReport, Outcome, ReplicaPlace, TaskKey,
+    Template, TemplateKey, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -52,6 +52,10 @@ impl TemplateSender {
                 Order::ForgetTemplates(v1::TemplateKeys { keys })
             }
             ToExecutor::Stop => Order::Stop(v1::Empty {}),
+            ToExecutor::StopActor { attempt, then } => Order::StopActor(v1::StopActor {
+                attempt: Some(attempt.into()),
+                moved: then == AfterStop::Moved,
+            }),
         };
         orders.push(v1::ToExecutor { order: Some(order) });
     }
@@ -72,6 +76,11 @@ fn addresses(sources: &[Arc<str>]) -> Vec<String> {
 
 fn encode_assignment(assignment: Assignment) -> v1::Assignment {
     let home = assignment.attempt.task.job;
+    let (restore, callee) = match assignment.actor.map(|part| *part) {
+        Some(ActorPart::Restore(state)) => (Some(state.into()), None),
+        Some(ActorPart::Callee(actor)) => (None, Some(actor.into())),
+        None => (None, None),
+    };
     v1::Assignment {
         attempt: Some(assignment.attempt.into()),
         template: assignment.template_key.index,
@@ -82,6 +91,8 @@ fn encode_assignment(assignment: Assignment) -> v1::Assignment {
         first_output: assignment.first_output.index,
         priority: assignment.priority,
         set_aside: assignment.set_aside,
+        restore,
+        callee,
     }
 }
 
@@ -139,6 +150,10 @@ impl TemplateReceiver {
                 ToExecutor::ForgetTemplates { templates }
             }
             Order::Stop(_) => ToExecutor::Stop,
+            Order::StopActor(wire) => ToExecutor::StopActor {
+                attempt: required(wire.attempt, "stop_actor.attempt")?.into(),
+                then: if wire.moved { AfterStop::Moved } else { AfterStop::Ended },
+            },
         };
         Ok(Some(message))
     }
@@ -169,6 +184,11 @@ impl TemplateReceiver {
             first_output: ObjectKey { job, index: wire.first_output },
             priority: wire.priority,
             set_aside: wire.set_aside,
+            actor: match (wire.callee, optional(wire.restore, "restore")?) {
+                (Some(actor), _) => Some(Box::new(ActorPart::Callee(actor.into()))),
+                (None, Some(state)) => Some(Box::new(ActorPart::Restore(state))),
+                (None, None) => None,
+            },
         })
     }
 }
@@ -200,6 +220,10 @@ impl From<FromExecutor> for v1::FromExecutor {
                 News::ReplicaMoved(v1::ReplicaMoved { object, spilled })
             }
             FromExecutor::DrainRequested => News::DrainRequested(v1::Empty {}),
+            FromExecutor::Checkpointed { attempt, state } => {
+                let (attempt, state) = (Some(attempt.into()), Some(state.into()));
+                News::Checkpointed(v1::Checkpointed { attempt, state })
+            }
         };
         v1::FromExecutor { news: Some(news) }
     }
@@ -227,6 +251,10 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
                 place: if wire.spilled { ReplicaPlace::Disk } else { ReplicaPlace::Memory },
             },
             News::DrainRequested(_) => FromExecutor::DrainRequested,
+            News::Checkpointed(wire) => FromExecutor::Checkpointed {
+                attempt: required(wire.attempt, "checkpointed.attempt")?.into(),
+                state: nested(wire.state, "checkpointed.state")?,
+            },
         })
     }
 }

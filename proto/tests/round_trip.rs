@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AssignedInput, Assignment, AttemptEnd, AttemptId, Attribute, Backoff, Capacity, Constraints,
-    DType, Demand, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, Failure,
-    FailureKind, FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobKey,
-    KernelCall, LabelOperator, LabelRequirement, Literal, NamedOutput, NumaNode, ObjectId,
-    ObjectKey, ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec,
-    ReplicaPlace, ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey,
-    Template, TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
+    ActorKind, ActorPart, ActorRef, ActorSpec, AfterStop, AssignedInput, Assignment, AttemptEnd,
+    AttemptId, Attribute, Backoff, CallSpec, Capacity, Constraints, DType, Demand, DeviceCapacity,
+    DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, Failure, FailureKind, FromExecutor, Gang,
+    GangStrategy, GpuRequest, Input, InputSource, JobKey, KernelCall, LabelOperator,
+    LabelRequirement, Lifetime, Literal, NamedOutput, NumaNode, ObjectId, ObjectKey, ObjectReport,
+    ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec, ReplicaPlace, ResourceRequest,
+    RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey, Template, TemplateKey, ToExecutor,
+    Toleration, Topology, Value, Variant,
 };
 use drawloom_proto::{TemplateReceiver, TemplateSender, append_chunk, split_graph, v1};
 use proptest::collection::{btree_map, vec};
@@ -56,7 +57,19 @@ fn run() -> impl Strategy<Value = Run> {
         .prop_map(|(argv, env, working_directory, inputs, outputs)| {
             Run::Process(ProcessSpec { argv, env, working_directory, inputs, outputs })
         });
-    prop_oneof![kernel, process]
+    let constants = || btree_map(name(), attribute(), 0..3);
+    let actor =
+        (name(), constants(), option::of(name()), any::<bool>(), any::<u32>(), option::of(1..9u32))
+            .prop_map(|(type_name, attributes, name, detached, mailbox, checkpoint_every)| {
+                let lifetime = if detached { Lifetime::Detached } else { Lifetime::Job };
+                let kind = ActorKind::Native { type_name, attributes };
+                Run::Actor(Box::new(ActorSpec { kind, name, lifetime, mailbox, checkpoint_every }))
+            });
+    let callee =
+        prop_oneof![any::<u32>().prop_map(ActorRef::Task), name().prop_map(ActorRef::Name)];
+    let call = (callee, name(), constants())
+        .prop_map(|(actor, method, attributes)| Run::Call(CallSpec { actor, method, attributes }));
+    prop_oneof![kernel, process, actor, call]
 }
 
 fn request() -> impl Strategy<Value = ResourceRequest> {
@@ -220,10 +233,13 @@ fn assignment() -> impl Strategy<Value = Assignment> {
     ];
     let inputs = vec((object(), source, any::<bool>()), 0..3);
     let variant = any::<prop::sample::Index>();
-    let numbers = (any::<u32>(), any::<u32>(), any::<i32>(), variant, any::<bool>());
+    let part =
+        prop_oneof![value().prop_map(ActorPart::Restore), attempt().prop_map(ActorPart::Callee)];
+    let part = option::of(part.prop_map(Box::new));
+    let numbers = (any::<u32>(), any::<u32>(), any::<i32>(), variant, any::<bool>(), part);
     (attempt(), template(), inputs, vec(any::<u16>(), 0..3), vec(any::<u32>(), 0..3), numbers)
         .prop_map(|(attempt, template, inputs, devices, waits_for, numbers)| {
-            let (template_index, first_output, priority, variant, set_aside) = numbers;
+            let (template_index, first_output, priority, variant, set_aside, actor) = numbers;
             let job = attempt.task.job;
             let input = |(object, source, own): (ObjectKey, InputSource, bool)| {
                 let object = if own { ObjectKey { job, ..object } } else { object };
@@ -239,6 +255,7 @@ fn assignment() -> impl Strategy<Value = Assignment> {
                 waits_for: waits_for.into_iter().map(|index| TaskKey { job, index }).collect(),
                 first_output: ObjectKey { job, index: first_output },
                 priority,
+                actor,
                 set_aside,
             }
         })
@@ -259,6 +276,10 @@ fn to_executor() -> impl Strategy<Value = ToExecutor> {
         }),
         (object(), value()).prop_map(|(object, value)| ToExecutor::Keep { object, value }),
         Just(ToExecutor::Stop),
+        (attempt(), any::<bool>()).prop_map(|(attempt, moved)| ToExecutor::StopActor {
+            attempt,
+            then: if moved { AfterStop::Moved } else { AfterStop::Ended },
+        }),
     ]
 }
 
@@ -298,6 +319,8 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
             FromExecutor::ReplicaMoved { object, place }
         }),
         Just(FromExecutor::DrainRequested),
+        (attempt(), value())
+            .prop_map(|(attempt, state)| FromExecutor::Checkpointed { attempt, state }),
     ]
 }
 
@@ -338,6 +361,7 @@ fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
                 numa_nodes,
                 labels,
                 taints: Vec::new(),
+                actors: kernels.clone(),
                 kernels,
                 runs_processes,
             }

@@ -22,6 +22,7 @@ Examples:
   drawloom bench kernels --kernel softmax --kernel add
 
 Benches: noop_throughput, sync_latency, chain, tree, forkjoin, cold_start, idle_memory;
+actor_calls: calls straight to an actor, one at a time and many in flight;
 put_100mb, get_100mb, pass_100mb, put_1k, get_1k, transfer_100mb, process_spawn: the data plane,
 large objects against what the machine does without the system;
 matmul_1024, softmax, reduce, conv2d: a kernel against NumPy where that has it and is there, else

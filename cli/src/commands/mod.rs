@@ -1,6 +1,8 @@
 //! One file per command.
 
+pub mod actors;
 pub mod bench;
+pub mod call;
 pub mod cancel;
 pub mod completions;
 pub mod executor;
@@ -56,6 +58,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Get(command) => command.run(&global).await,
         Command::Objects(command) => command.run(&global).await,
         Command::Release(command) => command.run(&global).await,
+        Command::Actors(command) => command.run(&global).await,
+        Command::Call(command) => command.run(&global).await,
         Command::Kernels(command) => command.run(&global),
         Command::Schema(command) => command.run(&global),
         Command::Bench(command) => command.run(&global).await,

@@ -1,5 +1,6 @@
 //! The whole system: real processes over real sockets, driven by the command that people type.
 
+mod actors;
 mod bad_input;
 mod cluster;
 mod data;

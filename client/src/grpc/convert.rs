@@ -9,9 +9,9 @@ use drawloom_proto::v1::job_event::Event;
 use drawloom_proto::{FieldError, v1};
 
 use crate::{
-    ClusterView, Error, EventBatch, ExecutorView, Explanation, JobDetail, JobEvent, JobState,
-    JobView, ListedObject, ObjectRef, ObjectState, ObjectView, Page, PageRequest, TaskCounts,
-    TaskRef, TaskState, TaskView,
+    ActorName, ActorPlace, ActorView, ClusterView, Error, EventBatch, ExecutorView, Explanation,
+    JobDetail, JobEvent, JobState, JobView, ListedObject, Living, ObjectRef, ObjectState,
+    ObjectView, Page, PageRequest, TaskCounts, TaskRef, TaskState, TaskView,
 };
 
 pub(super) fn missing(field: &str) -> Error {
@@ -271,5 +271,47 @@ fn executor_view(wire: v1::ExecutorView) -> Result<ExecutorView, Error> {
         draining: wire.draining,
         busy_core_seconds: wire.busy_core_seconds,
         tasks_ended: wire.tasks_ended,
+    })
+}
+
+pub(super) fn actor_name(actor: ActorName) -> v1::ActorName {
+    use v1::actor_name::Actor;
+    let actor = match actor {
+        ActorName::Name(name) => Actor::Name(name),
+        ActorName::Task { job, task } => {
+            Actor::Task(v1::ActorTask { job: job.to_string(), task: Some(task_ref(task)) })
+        }
+    };
+    v1::ActorName { actor: Some(actor) }
+}
+
+pub(super) fn actor_place(wire: v1::LocateActorReply) -> Result<ActorPlace, Error> {
+    let actor = actor_view(wire.actor.ok_or_else(|| missing("actor"))?)?;
+    let living = match (wire.incarnation, actor.executor) {
+        (Some(incarnation), Some(executor)) => {
+            Some(Living { incarnation: incarnation.into(), executor, address: wire.address })
+        }
+        _ => None,
+    };
+    Ok(ActorPlace { actor, living })
+}
+
+pub(super) fn actor_view(wire: v1::ActorView) -> Result<ActorView, Error> {
+    Ok(ActorView {
+        job: wire.job.parse().map_err(bad_id)?,
+        task: wire.task,
+        task_name: (!wire.task_name.is_empty()).then_some(wire.task_name),
+        name: (!wire.name.is_empty()).then_some(wire.name),
+        kind: wire.kind,
+        state: task_state(wire.state)?,
+        incarnation: wire.incarnation,
+        executor: wire.executor.map(ExecutorId),
+        detached: wire.detached,
+        stopping: wire.stopping,
+        calls_waiting: wire.calls_waiting,
+        calls_sent: wire.calls_sent,
+        restarts: wire.restarts,
+        checkpoint_bytes: wire.checkpoint_bytes,
+        failure: wire.failure.map(Failure::try_from).transpose()?,
     })
 }

@@ -1,5 +1,6 @@
 //! The way to a scheduler over gRPC.
 
+mod calls;
 mod channel;
 mod convert;
 mod exchange;
@@ -20,10 +21,12 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::{
-    Addition, Admission, Answer, ClusterView, EVENT_BATCHES, Error, EventReceiver, Explanation,
-    JobDetail, JobState, JobView, ListedObject, ObjectRef, Page, PageRequest, Submission,
-    TaskNeeds, TaskRef, TaskState, TaskView, Transport,
+    ActorName, ActorPlace, ActorView, Addition, Admission, Answer, Calls, ClusterView,
+    EVENT_BATCHES, Error, EventReceiver, Explanation, JobDetail, JobState, JobView, ListedObject,
+    Living, ObjectRef, Page, PageRequest, Submission, TaskNeeds, TaskRef, TaskState, TaskView,
+    Transport,
 };
+pub use calls::connect_calls;
 use convert::{page, page_token, task_ref};
 use exchange::Exchange;
 use local::Locals;
@@ -244,6 +247,27 @@ impl Transport for Grpc {
         };
         call!(self.list_objects(request) => |reply: v1::ListObjectsReply| {
             page(reply.objects, convert::listed_object, reply.next_page_token)
+        })
+    }
+
+    fn locate_actor(&self, actor: ActorName) -> Answer<'_, ActorPlace> {
+        let request = v1::LocateActorRequest { actor: Some(convert::actor_name(actor)) };
+        call!(self.locate_actor(request) => convert::actor_place)
+    }
+
+    fn open_calls(&self, living: Living) -> Answer<'_, Arc<dyn Calls>> {
+        Box::pin(connect_calls(living))
+    }
+
+    fn stop_actor(&self, actor: ActorName) -> Answer<'_, ()> {
+        let request = v1::StopActorRequest { actor: Some(convert::actor_name(actor)) };
+        call!(self.stop_actor(request) => |_| Ok(()))
+    }
+
+    fn actors(&self, job: Option<JobId>) -> Answer<'_, Vec<ActorView>> {
+        let job = job.map(|job| job.to_string()).unwrap_or_default();
+        call!(self.list_actors(v1::ListActorsRequest { job }) => |reply: v1::ListActorsReply| {
+            reply.actors.into_iter().map(convert::actor_view).collect()
         })
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn job_state(state: core::JobState) -> JobState {
     }
 }
 
-fn task_state(state: core::TaskState) -> TaskState {
+pub(super) fn task_state(state: core::TaskState) -> TaskState {
     match state {
         core::TaskState::Waiting => TaskState::Waiting,
         core::TaskState::Ready => TaskState::Ready,

@@ -1,5 +1,6 @@
 //! The way from a client to a scheduler in the same process.
 
+mod actor;
 mod convert;
 mod object;
 mod refusal;
@@ -8,11 +9,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use drawloom_client::{
-    Addition, Admission, Answer, ClusterView, Code, EVENT_BATCHES, Error, EventBatch,
-    EventReceiver, Explanation, JobDetail, JobState, JobView, ListedObject, ObjectRef, Page,
-    PageRequest, Submission, TaskCounts, TaskNeeds, TaskRef, TaskState, TaskView, Transport,
+    ActorName, ActorPlace, ActorView, Addition, Admission, Answer, Calls, ClusterView, Code,
+    EVENT_BATCHES, Error, EventBatch, EventReceiver, Explanation, JobDetail, JobState, JobView,
+    ListedObject, Living, ObjectRef, Page, PageRequest, Submission, TaskCounts, TaskNeeds, TaskRef,
+    TaskState, TaskView, Transport,
 };
-use drawloom_executor::LocalObjects;
+use drawloom_executor::{LocalActors, LocalObjects};
 use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, TaskGraph, TaskKey, Time, Value};
 use drawloom_scheduler::{Handle, JobLog};
 use drawloom_scheduler_core::{Event, Reply, Scheduler};
@@ -32,12 +34,18 @@ const LISTED: u32 = 20_000;
 pub(crate) struct Local {
     scheduler: Handle,
     objects: LocalObjects,
+    actors: LocalActors,
     executor: ExecutorId,
 }
 
 impl Local {
-    pub(crate) fn new(scheduler: Handle, objects: LocalObjects, executor: ExecutorId) -> Self {
-        Local { scheduler, objects, executor }
+    pub(crate) fn new(
+        scheduler: Handle,
+        objects: LocalObjects,
+        actors: LocalActors,
+        executor: ExecutorId,
+    ) -> Self {
+        Local { scheduler, objects, actors, executor }
     }
 
     /// Asks the core for something.
@@ -306,5 +314,21 @@ impl Transport for Local {
 
     fn objects(&self, job: Option<JobId>, wanted: PageRequest) -> Answer<'_, Page<ListedObject>> {
         Box::pin(self.query(move |scheduler, _| object::list(scheduler, job, &wanted)))
+    }
+
+    fn locate_actor(&self, actor: ActorName) -> Answer<'_, ActorPlace> {
+        Box::pin(actor::locate(self, actor))
+    }
+
+    fn open_calls(&self, living: Living) -> Answer<'_, Arc<dyn Calls>> {
+        Box::pin(actor::open_calls(self, living))
+    }
+
+    fn stop_actor(&self, actor: ActorName) -> Answer<'_, ()> {
+        Box::pin(actor::stop(self, actor))
+    }
+
+    fn actors(&self, job: Option<JobId>) -> Answer<'_, Vec<ActorView>> {
+        Box::pin(actor::list(self, job))
     }
 }

@@ -1,6 +1,6 @@
 //! The attempts that are here, from their arrival to their end.
 
-use drawloom_model::{Assignment, AttemptId, ObjectKey, TaskKey, Time};
+use drawloom_model::{AfterStop, Assignment, AttemptId, ObjectKey, TaskKey, Time};
 use smallvec::SmallVec;
 
 use crate::admission::{ClassId, Rank};
@@ -58,6 +58,8 @@ pub(crate) struct Running {
     pub killed: Option<KillReason>,
     /// The objects that it takes from the store.
     pub reads: SmallVec<[ObjectKey; 2]>,
+    /// What becomes of an actor that was told to end.
+    pub stopping: Option<AfterStop>,
 }
 
 impl Entry {

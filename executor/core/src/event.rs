@@ -148,6 +148,11 @@ pub enum Command {
         /// Why.
         why: KillReason,
     },
+    /// Let a running actor serve the calls that it has and end; `AttemptEnded` follows.
+    StopActor {
+        /// Its incarnation.
+        attempt: AttemptId,
+    },
     /// Tell the scheduler.
     Say(FromExecutor),
     /// Forget these objects. Buffers that a running attempt reads live on until it has ended.

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use drawloom_model::{
-    Assignment, AttemptEnd, AttemptId, Capacity, Failure, FailureKind, FromExecutor, InputSource,
-    JobKey, ObjectKey, Outcome, ResourceRequest, Shortfall, TaskKey, TemplateKey, Time, ToExecutor,
-    Value, Variant,
+    AfterStop, Assignment, AttemptEnd, AttemptId, Capacity, Failure, FailureKind, FromExecutor,
+    InputSource, JobKey, ObjectKey, Outcome, ResourceRequest, Shortfall, TaskKey, TemplateKey,
+    Time, ToExecutor, Value, Variant,
 };
+
+use smallvec::SmallVec;
 
 use crate::admission::{Admission, ClassId};
 use crate::attempts::{Attempts, Entry, Running, Stage, Token};
@@ -145,6 +147,9 @@ impl Executor {
             }
             ToExecutor::Keep { object, value } => self.on_keep(now, object, value, commands),
             ToExecutor::ForgetTemplates { templates } => self.on_forget(&templates),
+            ToExecutor::StopActor { attempt, then } => {
+                self.on_stop_actor(now, attempt, then, commands);
+            }
             ToExecutor::Stop => commands.push(Command::Stop),
         }
     }
@@ -244,6 +249,31 @@ impl Executor {
             return;
         }
         self.end_unstarted(now, token, Outcome::Cancelled, commands);
+    }
+
+    fn on_stop_actor(
+        &mut self,
+        now: Time,
+        attempt: AttemptId,
+        then: AfterStop,
+        commands: &mut Commands,
+    ) {
+        let Some(token) = self.attempts.find(attempt) else { return };
+        let Some(entry) = self.attempts.get_mut(token) else { return };
+        match &mut entry.stage {
+            Stage::Running(running) => {
+                // That it is to end for good outweighs that it is to move.
+                let told = running.stopping.is_some();
+                if !told || then == AfterStop::Ended {
+                    running.stopping = Some(then);
+                }
+                if !told {
+                    commands.push(Command::StopActor { attempt });
+                }
+            }
+            _ if then == AfterStop::Moved => self.on_recall(attempt, commands),
+            _ => self.end_unstarted(now, token, Outcome::Succeeded(SmallVec::new()), commands),
+        }
     }
 
     fn on_recall(&mut self, attempt: AttemptId, commands: &mut Commands) {
@@ -363,7 +393,12 @@ impl Executor {
         self.freed = true;
         let was_cancelled = running.killed == Some(KillReason::Cancelled);
         let succeeded = self.settle_outputs(running, &outcome, commands);
-        let outcome = running.killed.map_or(outcome, KillReason::outcome);
+        let moved = running.stopping == Some(AfterStop::Moved);
+        let outcome = match (running.killed, outcome) {
+            (Some(reason), _) => reason.outcome(),
+            (None, Outcome::Succeeded(_)) if moved => Outcome::Cancelled,
+            (None, outcome) => outcome,
+        };
         let queue_time = running.started.since(entry.arrived);
         say_ended(commands, attempt, outcome, [run_time, queue_time]);
         if succeeded {
@@ -581,6 +616,7 @@ impl Executor {
             cores: cores.clone(),
             killed: None,
             reads: staging::taken(&assignment).collect(),
+            stopping: None,
         });
         self.running += 1;
         self.deadlines.extend(deadline.map(|deadline| (deadline, token)));

@@ -230,7 +230,7 @@ impl Shell {
             Command::Spill { .. } | Command::Restore { .. } | Command::AnswerRoom { .. } => {
                 panic!("nobody wanted memory")
             }
-            Command::Say(_) | Command::Stop => {}
+            Command::Say(_) | Command::StopActor { .. } | Command::Stop => {}
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use common::*;
 use drawloom_executor_core::{Command, Event, Executor, KillReason};
 use drawloom_model::{
-    AttemptId, Failure, FailureKind, FromExecutor, ObjectReport, Outcome, ResourceRequest,
-    TemplateKey, Time, ToExecutor, Value,
+    AfterStop, AttemptId, Failure, FailureKind, FromExecutor, ObjectReport, Outcome,
+    ResourceRequest, TemplateKey, Time, ToExecutor, Value,
 };
 
 /// The tasks that these commands start.
@@ -289,4 +289,33 @@ fn replicas_come_and_go() {
     handle(&mut executor, replicate());
     assert_eq!(handle(&mut executor, release()), [], "dropped when it arrives");
     assert_eq!(handle(&mut executor, arrived()), [Command::Drop { objects: vec![key] }]);
+}
+
+#[test]
+fn an_actor_is_stopped_wherever_it_is() {
+    let stop = |index, then| Event::Told(ToExecutor::StopActor { attempt: attempt(index), then });
+    let nothing = || ended(0, Outcome::Succeeded(Default::default()));
+    let mut executor = executor(1);
+    handle(&mut executor, run(one_core(0)));
+    handle(&mut executor, run(one_core(1)));
+    handle(&mut executor, run(one_core(2)));
+    // Those that have not begun have ended, or are given back.
+    assert_eq!(told(&handle(&mut executor, stop(1, AfterStop::Ended))), ["1 succeeded"]);
+    assert_eq!(told(&handle(&mut executor, stop(2, AfterStop::Moved))), ["2 recalled"]);
+    let commands = handle(&mut executor, stop(0, AfterStop::Moved));
+    assert_eq!(commands, [Command::StopActor { attempt: attempt(0) }]);
+    assert_eq!(handle(&mut executor, stop(0, AfterStop::Moved)), [], "it was told before");
+    assert_eq!(told(&handle(&mut executor, nothing())), ["0 cancelled"], "another follows");
+    assert_eq!(handle(&mut executor, stop(0, AfterStop::Ended)), [], "it is gone");
+}
+
+#[test]
+fn an_actor_that_is_to_end_does_not_move() {
+    let mut executor = executor(1);
+    handle(&mut executor, run(one_core(0)));
+    for then in [AfterStop::Moved, AfterStop::Ended, AfterStop::Moved] {
+        handle(&mut executor, Event::Told(ToExecutor::StopActor { attempt: attempt(0), then }));
+    }
+    let nothing = ended(0, Outcome::Succeeded(Default::default()));
+    assert_eq!(told(&handle(&mut executor, nothing)), ["0 succeeded"]);
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use drawloom_model::{Labels, ResourceName, Taint};
 use drawloom_proto::Listen;
 
+use crate::ActorTypes;
+
 /// An executor's settings. What is not told is discovered.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
@@ -34,6 +36,8 @@ pub struct Config {
     pub custom: BTreeMap<ResourceName, u64>,
     /// Where others reach its objects; nowhere when it is the only one, in the scheduler's process.
     pub listen: Option<Listen>,
+    /// The types of native actors it can make.
+    pub actors: ActorTypes,
     /// Whether it runs processes.
     pub runs_processes: bool,
     /// Where processes get their scratch directories; the system's place where none is given.
@@ -68,6 +72,7 @@ impl Default for Config {
             taints: Vec::new(),
             custom: BTreeMap::new(),
             listen: None,
+            actors: ActorTypes::default(),
             runs_processes: true,
             scratch: None,
             output_limit_bytes: 1 << 30,

@@ -49,6 +49,7 @@ pub fn discover(config: &Config) -> Machine {
         labels: labels(hostname, &config.labels),
         taints: config.taints.clone(),
         kernels: drawloom_signature::catalogue().iter().map(|s| s.name.to_owned()).collect(),
+        actors: config.actors.names().map(str::to_owned).collect(),
         runs_processes: config.runs_processes,
     };
     Machine { info, cores, arena_bytes }

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use drawloom_executor_core::{Command, Cores, Event, Executor};
 use drawloom_model::{
-    Assignment, AttemptId, Failure, FailureKind, FromExecutor, INLINE_LIMIT_BYTES,
-    INLINE_SUM_LIMIT_BYTES, InputSource, ObjectKey, ObjectReport, Outcome, Run, Time, ToExecutor,
-    Value, Variant,
+    ActorPart, Assignment, AttemptId, CallFault, Failure, FailureKind, FromExecutor,
+    INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, InputSource, ObjectKey, ObjectReport, Outcome, Run,
+    Time, ToExecutor, Value, Variant, WhenFull,
 };
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::actor::{Actors, Delivery, ReplyTo, Start};
 use crate::cancellation::Cancellation;
 use crate::runner::{Completion, Job, Workers};
 use crate::store::{Mover, Store};
@@ -29,6 +30,12 @@ pub type ToExecutorReceiver = mpsc::UnboundedReceiver<Vec<ToExecutor>>;
 pub(crate) enum News {
     /// An attempt has ended on a worker thread.
     Completed(Completion),
+    /// An actor's incarnation has begun: it answers calls.
+    ActorStarted { attempt: AttemptId },
+    /// An actor has something to tell the scheduler.
+    ActorSaid(FromExecutor),
+    /// A call found its actor gone and never ran: another incarnation may take it.
+    CallReturned { attempt: AttemptId },
     /// Something for the core as it is: a transfer has ended, an object was put, a drain asked for.
     Event(Event),
     /// The process is to end without waiting for the scheduler.
@@ -49,6 +56,7 @@ pub(crate) struct Parts {
     pub core: Executor,
     pub store: Arc<Store>,
     pub workers: Workers,
+    pub actors: Actors,
     pub peers: Peers,
     pub mover: Mover,
     pub news: mpsc::UnboundedReceiver<News>,
@@ -80,6 +88,8 @@ pub(crate) struct Driver {
 struct Running {
     first_output: ObjectKey,
     cancellation: Arc<Cancellation>,
+    /// The actor that it calls, if it is a call.
+    callee: Option<AttemptId>,
 }
 
 impl Driver {
@@ -160,6 +170,17 @@ impl Driver {
         match news {
             News::Completed(completion) => self.complete(completion),
             News::Event(event) => self.handle(event),
+            News::ActorStarted { attempt } if self.running.contains_key(&attempt) => {
+                self.said.push(FromExecutor::Started { attempt });
+            }
+            News::ActorStarted { .. } => {}
+            News::ActorSaid(message) => self.said.push(message),
+            News::CallReturned { attempt } => {
+                if self.running.remove(&attempt).is_some() {
+                    let (outcome, run_time) = (Outcome::Cancelled, Duration::ZERO);
+                    self.handle(Event::AttemptEnded { attempt, outcome, run_time });
+                }
+            }
             News::Abandon => self.end = Some(End::Stopped),
         }
     }
@@ -195,6 +216,12 @@ impl Driver {
                 tracing::debug!(?attempt, ?why, "attempt is killed");
                 if let Some(running) = self.running.get(&attempt) {
                     running.cancellation.cancel();
+                    self.kill_by_kind(attempt, running.callee);
+                }
+            }
+            Command::StopActor { attempt } => {
+                if let Some(mailbox) = self.parts.actors.find(attempt) {
+                    mailbox.stop();
                 }
             }
             Command::Say(message) => {
@@ -223,10 +250,16 @@ impl Driver {
         let attempt = assignment.attempt;
         let cancellation = Cancellation::new();
         let first_output = assignment.first_output;
-        let running = Running { first_output, cancellation: Arc::clone(&cancellation) };
+        let callee = callee(&assignment);
+        let running = Running { first_output, cancellation: Arc::clone(&cancellation), callee };
         self.running.insert(attempt, running);
-        self.just_started.push(attempt);
+        let is_actor = assignment.template.actor().is_some();
+        if !is_actor {
+            self.just_started.push(attempt); // An actor says so itself.
+        }
         match self.inputs(&assignment) {
+            Ok(inputs) if is_actor => self.start_actor(assignment, inputs, cores, cancellation),
+            Ok(inputs) if callee.is_some() => self.call(assignment, inputs, cancellation),
             Ok(inputs) => {
                 let job = Job { assignment, inputs, cores, cancellation };
                 self.parts.workers.run(job, self.parts.news_sender.clone());
@@ -236,6 +269,73 @@ impl Driver {
                 let completion = Completion { attempt, result: Err(failure), run_time };
                 // Not at once: the core is being carried out.
                 let _ = self.parts.news_sender.send(News::Completed(completion));
+            }
+        }
+    }
+
+    fn start_actor(
+        &mut self,
+        assignment: Box<Assignment>,
+        arguments: Vec<Value>,
+        cores: Cores,
+        cancellation: Arc<Cancellation>,
+    ) {
+        let variant = &assignment.template.variants[usize::from(assignment.variant)];
+        let Run::Actor(spec) = variant.run.clone() else { return };
+        let request = variant.request.clone();
+        let news = self.parts.news_sender.clone();
+        self.parts.actors.start(Start {
+            assignment,
+            spec,
+            request,
+            arguments,
+            cores,
+            cancellation,
+            news,
+        });
+    }
+
+    /// Hands a call to its actor's mailbox.
+    fn call(
+        &mut self,
+        assignment: Box<Assignment>,
+        arguments: Vec<Value>,
+        cancellation: Arc<Cancellation>,
+    ) {
+        let attempt = assignment.attempt;
+        let (Some(callee), Some(call)) = (callee(&assignment), assignment.template.call()) else {
+            return;
+        };
+        let Some(mailbox) = self.parts.actors.find(callee) else {
+            // Not at once: the core is being carried out.
+            let _ = self.parts.news_sender.send(News::CallReturned { attempt });
+            return;
+        };
+        let timeout = assignment.template.timeout;
+        let delivery = Delivery {
+            method: call.method.as_str().into(),
+            attributes: Arc::new(call.attributes.clone()),
+            arguments,
+            deadline: timeout.map(|limit| (Instant::now() + limit, limit)),
+            when_full: WhenFull::Refuse,
+            cancellation: Some(cancellation),
+            reply: ReplyTo::Task { attempt, news: self.parts.news_sender.clone() },
+        };
+        mailbox.submit(&mut VecDeque::from([delivery]));
+    }
+
+    /// Ends an actor, or a call that has not begun.
+    fn kill_by_kind(&self, attempt: AttemptId, callee: Option<AttemptId>) {
+        match callee {
+            Some(callee) => {
+                if let Some(mailbox) = self.parts.actors.find(callee) {
+                    mailbox.withdraw(|reply| reply.is_task(attempt), &CallFault::Cancelled);
+                }
+            }
+            None => {
+                if let Some(mailbox) = self.parts.actors.find(attempt) {
+                    mailbox.kill();
+                }
             }
         }
     }
@@ -309,6 +409,7 @@ impl Driver {
         attempts.sort_unstable();
         for attempt in attempts {
             self.running[&attempt].cancellation.cancel();
+            self.kill_by_kind(attempt, self.running[&attempt].callee);
         }
         let farewell = async {
             while !self.running.is_empty() {
@@ -316,7 +417,15 @@ impl Driver {
                     Some(News::Completed(completion)) => {
                         self.running.remove(&completion.attempt);
                     }
-                    Some(News::Event(_) | News::Abandon) => {}
+                    Some(News::CallReturned { attempt }) => {
+                        self.running.remove(&attempt);
+                    }
+                    Some(
+                        News::Event(_)
+                        | News::ActorStarted { .. }
+                        | News::ActorSaid(_)
+                        | News::Abandon,
+                    ) => {}
                     None => return,
                 }
             }
@@ -324,6 +433,14 @@ impl Driver {
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::warn!("some attempts did not end in time");
         }
+    }
+}
+
+/// The incarnation that a call is for.
+fn callee(assignment: &Assignment) -> Option<AttemptId> {
+    match assignment.actor.as_deref()? {
+        ActorPart::Callee(actor) => Some(*actor),
+        ActorPart::Restore(_) => None,
     }
 }
 

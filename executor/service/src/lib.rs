@@ -5,6 +5,7 @@
 //! driver round it is one loop that owns the core, carries its commands out and never
 //! blocks: kernels and processes run on worker threads, transfers on the runtime.
 
+mod actor;
 mod cancellation;
 mod cgroup;
 mod config;
@@ -19,6 +20,7 @@ mod start;
 mod store;
 mod transfer;
 
+pub use actor::{Actor, ActorTypes, CallResult, Construction, Context, LocalActor, LocalActors};
 pub use config::Config;
 pub use discover::{Machine, discover};
 pub use driver::{FromExecutorSender, ToExecutorReceiver};

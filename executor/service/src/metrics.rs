@@ -5,6 +5,7 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 /// Tells the recorder of this process what an executor's metrics mean.
 pub fn describe() {
     describe_gauge!("executor_attempts", "Attempts that it has, running or queued");
+    describe_gauge!("executor_actors", "Actors that it has begun and that have not ended");
     describe_counter!("executor_attempts_total", "Attempts that ended, by kernel and outcome");
     describe_histogram!("executor_run_seconds", "From an attempt's start to its end, by kernel");
     describe_counter!("executor_output_bytes_total", "Bytes of outputs made");

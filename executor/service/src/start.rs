@@ -9,6 +9,7 @@ use drawloom_proto::ListenError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::actor::{Actors, CallServer, LocalActors};
 use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
@@ -64,6 +65,7 @@ pub struct Handle {
     /// What it says of itself.
     pub info: ExecutorInfo,
     objects: LocalObjects,
+    actors: LocalActors,
     loop_task: JoinHandle<End>,
     _server: Option<Server>,
     _local: Option<LocalServer>,
@@ -171,6 +173,11 @@ impl Handle {
         self.objects.clone()
     }
 
+    /// Its actors.
+    pub fn actors(&self) -> LocalActors {
+        self.actors.clone()
+    }
+
     /// Asks it to leave: it tells the scheduler, goes on with what it has, and ends when the
     /// scheduler says so.
     pub fn drain(&self) {
@@ -212,12 +219,17 @@ pub async fn start(
         .map_err(|source| ExecutorError::Arena { bytes: arena_bytes, source })?;
     let store = Arc::new(store);
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
+    let peers = Peers::new(Arc::clone(&store));
+    let actors = Actors::new(Arc::clone(&store), config.clone());
     let server = match &config.listen {
         Some(listen) => {
-            Some(Server::start(listen, objects.clone()).await.map_err(ExecutorError::Listen)?)
+            let calls = CallServer { actors: actors.clone(), peers: peers.clone() };
+            let server = Server::start(listen, objects.clone(), calls).await;
+            Some(server.map_err(ExecutorError::Listen)?)
         }
         None => None,
     };
+    let local_actors = LocalActors::new(actors.clone(), Arc::clone(&store));
     info.address = server.as_ref().map(|server| server.address().to_string()).unwrap_or_default();
     if config.runs_processes {
         remove_leftovers(&config);
@@ -225,13 +237,23 @@ pub async fn start(
     let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores, can_spill });
     let (heartbeat, shares_memory) = (config.heartbeat, config.shares_memory);
     let workers = Workers::new(Arc::clone(&store), config);
-    let peers = Peers::new(Arc::clone(&store));
     let mover = Mover::new(Arc::clone(&store), news_sender.clone());
-    let parts =
-        Parts { core, store, workers, peers, mover, news, news_sender, inbox, outbox, heartbeat };
+    let parts = Parts {
+        core,
+        store,
+        workers,
+        actors,
+        peers,
+        mover,
+        news,
+        news_sender,
+        inbox,
+        outbox,
+        heartbeat,
+    };
     let loop_task = tokio::spawn(Driver::new(parts).run());
     let local = shares_memory.then(|| serve_local(&info.address, &objects)).flatten();
-    Ok(Handle { info, objects, loop_task, _server: server, _local: local })
+    Ok(Handle { info, objects, actors: local_actors, loop_task, _server: server, _local: local })
 }
 
 /// Where objects go when memory is short, unless that is not wanted.

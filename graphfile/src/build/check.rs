@@ -41,7 +41,8 @@ fn structural(graph: &TaskGraph, error: &GraphError) -> Option<usize> {
         GraphError::DuplicateName { what, .. }
         | GraphError::NameTooLong { what, .. }
         | GraphError::UnknownReference { what, .. }
-        | GraphError::UnknownOutput { what, .. } => position(graph, what),
+        | GraphError::UnknownOutput { what, .. }
+        | GraphError::BadActor { task: what, .. } => position(graph, what),
         GraphError::UnknownTemplate { task, .. } | GraphError::TooManyTaskEdges { task, .. } => {
             position(graph, task)
         }

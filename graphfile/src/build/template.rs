@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use drawloom_model::{
-    Backoff, Constraints, GpuRequest, Input, KernelCall, MILLI, ProcessInput, ProcessOutput,
-    ProcessSpec, ResourceRequest, RetryPolicy, Run, Template, Variant,
+    ActorRef, Attributes, Backoff, Constraints, GpuRequest, Input, KernelCall, MILLI, ProcessInput,
+    ProcessOutput, ProcessSpec, ResourceRequest, RetryPolicy, Run, Template, Variant,
 };
 use drawloom_signature::{Arguments, Signature, SignatureError, catalogue, find};
 
-use super::{Resolve, process_inputs};
+use super::{Resolve, actor, process_inputs};
 use crate::error::{Checked, Fault};
 use crate::plain::{
-    AttributeValue, OutputEntry, ProcessEntry, RequestEntry, RetryEntry, TaskEntry, TimeSpan,
-    VariantEntry,
+    ActorEntry, AttributeValue, CallEntry, OutputEntry, ProcessEntry, RequestEntry, RetryEntry,
+    TaskEntry, TimeSpan, VariantEntry,
 };
 use crate::suggest::advice;
 
@@ -25,6 +25,8 @@ struct Way<'a> {
     kernel: Option<&'a str>,
     attributes: &'a AttributeEntries,
     process: Option<&'a ProcessEntry>,
+    actor: Option<&'a ActorEntry>,
+    call: Option<&'a CallEntry>,
     request: Option<&'a RequestEntry>,
     expected_time: Option<TimeSpan>,
 }
@@ -36,6 +38,8 @@ impl<'a> Way<'a> {
             kernel: task.kernel.as_deref(),
             attributes: &task.attributes,
             process: task.process.as_ref(),
+            actor: task.actor.as_ref(),
+            call: task.call.as_ref(),
             request: task.request.as_ref(),
             expected_time: task.expected_time,
         }
@@ -50,6 +54,8 @@ impl<'a> Way<'a> {
             kernel: variant.kernel.as_deref().or(inherited.and_then(|task| task.kernel.as_deref())),
             attributes: variant.attributes.as_ref().unwrap_or(&task.attributes),
             process: variant.process.as_ref().or(inherited.and_then(|task| task.process.as_ref())),
+            actor: inherited.and_then(|task| task.actor.as_ref()),
+            call: inherited.and_then(|task| task.call.as_ref()),
             request: variant.request.as_ref().or(task.request.as_ref()),
             expected_time: variant.expected_time.or(task.expected_time),
         }
@@ -104,20 +110,37 @@ fn outputs_of(way: &Way<'_>) -> Checked<Vec<String>> {
             });
             names.map(str::to_owned).collect()
         }
+        What::Actor(_) => Vec::new(),
+        What::Call(call) => (0..call.outputs).map(|output| output.to_string()).collect(),
     })
 }
 
 enum What<'a> {
     Kernel(&'static Signature),
     Process(&'a ProcessEntry),
+    Actor(&'a ActorEntry),
+    Call(&'a CallEntry),
 }
 
 fn what<'a>(way: &Way<'a>) -> Checked<What<'a>> {
+    let given =
+        [way.kernel.is_some(), way.process.is_some(), way.actor.is_some(), way.call.is_some()];
+    match (way.actor, way.call) {
+        (Some(_), _) | (_, Some(_)) if given.iter().filter(|given| **given).count() > 1 => {
+            let message = "a task is one of `kernel`, `process`, `actor` and `call`";
+            return Err(Fault::new(message));
+        }
+        (Some(actor), _) => return Ok(What::Actor(actor)),
+        (None, Some(call)) => return Ok(What::Call(call)),
+        (None, None) => {}
+    }
     match (way.kernel, way.process) {
         (Some(_), Some(_)) => {
             Err(Fault::new("a task runs a kernel or a process, not both").under("process"))
         }
-        (None, None) => Err(Fault::new("what to run is missing: give `kernel` or `process`")),
+        (None, None) => {
+            Err(Fault::new("what to run is missing: give `kernel`, `process`, `actor` or `call`"))
+        }
         (None, Some(process)) => Ok(What::Process(process)),
         (Some(name), None) => find(name).map(What::Kernel).ok_or_else(|| {
             let known = catalogue().iter().map(|signature| signature.name);
@@ -131,13 +154,14 @@ fn what<'a>(way: &Way<'a>) -> Checked<What<'a>> {
 pub(super) fn template(
     task: &TaskEntry,
     inputs: &mut Vec<Input>,
+    callee: Option<ActorRef>,
     resolve: Resolve<'_>,
 ) -> Checked<Template> {
     let outputs = u16::try_from(output_names(task)?.len())
         .map_err(|_| Fault::new("a task makes at most 65535 objects"))?;
     let mut variants = Vec::new();
     for way in ways(task) {
-        variants.push(way.located(variant(&way, inputs, resolve))?);
+        variants.push(way.located(variant(&way, inputs, &callee, resolve))?);
     }
     Ok(Template {
         variants,
@@ -147,13 +171,18 @@ pub(super) fn template(
             tolerations: task.tolerations.iter().map(|entry| entry.0.clone()).collect(),
         },
         priority: task.priority,
-        retry: task.retry.as_ref().map_or_else(RetryPolicy::default, retry),
+        retry: task.retry.as_ref().map_or_else(|| actor::retry(task), retry),
         timeout: task.timeout.map(|span| span.0),
         deadline: task.deadline.map(|span| span.0),
     })
 }
 
-fn variant(way: &Way<'_>, inputs: &mut Vec<Input>, resolve: Resolve<'_>) -> Checked<Variant> {
+fn variant(
+    way: &Way<'_>,
+    inputs: &mut Vec<Input>,
+    callee: &Option<ActorRef>,
+    resolve: Resolve<'_>,
+) -> Checked<Variant> {
     let run = match what(way)? {
         What::Kernel(signature) => Run::Kernel(call(signature, way.attributes)?),
         What::Process(entry) => {
@@ -164,15 +193,28 @@ fn variant(way: &Way<'_>, inputs: &mut Vec<Input>, resolve: Resolve<'_>) -> Chec
             let spec = process(entry, inputs, resolve);
             Run::Process(spec.map_err(|fault| fault.under("process"))?)
         }
+        What::Actor(entry) => {
+            let run = actor::actor(entry, values(way.attributes));
+            run.map_err(|fault| fault.under("actor"))?
+        }
+        What::Call(entry) => {
+            let run = actor::call(entry, values(way.attributes), callee.clone());
+            run.map_err(|fault| fault.under("call"))?
+        }
     };
-    let request = way.request.map_or_else(|| Ok(ResourceRequest::cores(1)), request);
+    // A call takes nothing: its actor has what it needs.
+    let cores = u64::from(!matches!(run, Run::Call(_)));
+    let request = way.request.map_or_else(|| Ok(ResourceRequest::cores(cores)), request);
     let request = request.map_err(|fault| fault.under("request"))?;
     Ok(Variant { run, request, cost_hint: way.expected_time.map(|span| span.0) })
 }
 
+fn values(attributes: &AttributeEntries) -> Attributes {
+    attributes.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
+}
+
 fn call(signature: &Signature, attributes: &AttributeEntries) -> Checked<KernelCall> {
-    let attributes = attributes.iter().map(|(name, value)| (name.clone(), value.0.clone()));
-    let attributes = attributes.collect();
+    let attributes = values(attributes);
     Arguments::new(signature, &attributes).map_err(|error| {
         let message = Fault::new(error.to_string());
         match &error {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use drawloom_model::{DType, ProcessOutput};
 use schemars::JsonSchema;
 
+use super::actor::{ActorEntry, CallEntry};
 use super::forms::{AttributeValue, FailureName, GpuEntry, Nested, OutputEntry};
 use super::gang::GangEntry;
 use super::label::{Label, TolerationText};
@@ -75,7 +76,7 @@ pub(crate) struct Data {
     pub shape: Option<Vec<u64>>,
 }
 
-/// A task: one of `kernel` and `process`, or `variants`.
+/// A task: one of `kernel`, `process`, `actor` and `call`, or `variants`.
 #[derive(serde::Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TaskEntry {
@@ -83,10 +84,14 @@ pub(crate) struct TaskEntry {
     pub name: Option<String>,
     /// The kernel to run.
     pub kernel: Option<String>,
-    /// The kernel's constants.
+    /// The constants of the kernel, the actor or the call.
     pub attributes: BTreeMap<String, AttributeValue>,
     /// The process to run.
     pub process: Option<ProcessEntry>,
+    /// The actor to make.
+    pub actor: Option<ActorEntry>,
+    /// The call of an actor to make.
+    pub call: Option<CallEntry>,
     /// Several ways to run the task, the preferred first; what a way leaves out is the task's.
     pub variants: Vec<VariantEntry>,
     /// The objects it takes, in order: the name of an input, of a task, or `task.output`.

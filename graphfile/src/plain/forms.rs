@@ -13,10 +13,10 @@ pub(crate) struct FailureName(pub FailureKind);
 
 impl<'de> Deserialize<'de> for FailureName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const NAMES: [&str; 8] = {
-            let mut names = [""; 8];
+        const NAMES: [&str; 9] = {
+            let mut names = [""; 9];
             let mut index = 0;
-            while index < 8 {
+            while index < 9 {
                 names[index] = FailureKind::ALL[index].name();
                 index += 1;
             }

@@ -1,5 +1,6 @@
 //! Plain graph files: their structs, their schema, and how names become references.
 
+mod actor;
 mod file;
 mod forms;
 mod gang;
@@ -7,6 +8,7 @@ mod label;
 mod quantity;
 mod resolve;
 
+pub(crate) use actor::{ActorEntry, CallEntry};
 pub use file::schema;
 pub(crate) use file::{
     JobEntry, ProcessEntry, RequestEntry, RetryEntry, TaskEntry, VariantEntry, dtype,

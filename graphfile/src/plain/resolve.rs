@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use drawloom_model::{DType, Input, JobOptions, OnFailure, Value};
+use drawloom_model::{ActorRef, DType, Input, JobOptions, OnFailure, Value};
 
 use super::file::{Data, GraphFile, JobEntry, OnFailureEntry, TaskEntry, dtype};
 use crate::build::{Builder, output_names};
@@ -78,7 +78,14 @@ fn add_task(
 ) -> Checked<()> {
     let inputs = each(&task.inputs, "inputs", |name| names.object(name))?;
     let after = each(&task.after, "after", |name| names.task(name))?;
-    builder.add_task(task, inputs, after, &|name| names.object(name), place).map(|_| ())
+    let callee = match task.call.as_ref().and_then(|call| call.actor.as_deref()) {
+        Some(name) => {
+            let actor = names.task(name);
+            Some(ActorRef::Task(actor.map_err(|fault| fault.under("actor").under("call"))?))
+        }
+        None => None,
+    };
+    builder.add_task(task, inputs, after, callee, &|name| names.object(name), place).map(|_| ())
 }
 
 fn each<T>(items: &[String], field: &str, f: impl Fn(&str) -> Checked<T>) -> Checked<Vec<T>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drawloom_model::Input;
+use drawloom_model::{ActorRef, Input};
 use starlark::eval::Evaluator;
 use starlark::values::Value;
 
@@ -22,6 +22,8 @@ pub(super) struct TaskCall {
     /// Resources that are given as arguments of their own.
     resources: Vec<Entry>,
     after: Vec<u32>,
+    /// Whom it calls, where it is a call.
+    callee: Option<ActorRef>,
 }
 
 impl TaskCall {
@@ -52,6 +54,7 @@ impl TaskCall {
             attributes: Vec::new(),
             resources: Vec::new(),
             after: Vec::new(),
+            callee: None,
         }
     }
 
@@ -66,6 +69,11 @@ impl TaskCall {
 
     pub fn set(&mut self, name: &str, kind: Kind) {
         self.fields.push(self.entry(name, kind));
+    }
+
+    /// Makes it a call of this actor.
+    pub fn calls(&mut self, actor: ActorRef) {
+        self.callee = Some(actor);
     }
 
     /// Adds an attribute of the kernel; `None` leaves it out.
@@ -127,7 +135,8 @@ impl TaskCall {
             let resolve = |name: &str| {
                 objects.get(name).copied().ok_or_else(|| Fault::new("must be an object"))
             };
-            let task = builder.add_task(&entry, inputs, self.after, &resolve, self.place)?;
+            let task =
+                builder.add_task(&entry, inputs, self.after, self.callee, &resolve, self.place)?;
             let template = builder.graph.tasks[task as usize].template;
             Ok((task, builder.graph.templates[template as usize].outputs))
         };

@@ -45,6 +45,11 @@ impl fmt::Display for Handle {
 }
 
 impl Handle {
+    /// What a value is a handle of, if it is one.
+    pub fn from_handle(value: Value<'_>) -> Option<Handle> {
+        Handle::from_value(value).copied()
+    }
+
     /// The object that a value is a handle of.
     pub fn object(value: Value<'_>) -> Checked<Input> {
         match Handle::from_value(value) {

@@ -4,6 +4,7 @@
 //! so the same program and parameters make the same graph. The language is Starlark with
 //! f-strings and statements at top level; `k` holds every kernel of the catalogue.
 
+mod actors;
 mod call;
 mod functions;
 mod handle;
@@ -182,6 +183,7 @@ fn globals() -> Globals {
     let mut globals = GlobalsBuilder::extended_by(&extensions)
         .with(functions::objects)
         .with(functions::tasks)
+        .with(actors::actors)
         .with_namespace("math", functions::mathematics);
     globals.set("k", Kernels);
     globals.build()

@@ -41,6 +41,10 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
                     return bad(field(), message);
                 }
                 let task = self.describe(*member);
+                if super::actor::is_actor_or_call(self.graph, *member) {
+                    let message = format!("{task} is an actor or a call; members are other tasks");
+                    return bad(field(), message);
+                }
                 match gang_of.insert(*member, index as u32) {
                     None => {}
                     Some(other) if other as usize == index => {

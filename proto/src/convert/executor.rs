@@ -20,6 +20,7 @@ impl From<&ExecutorInfo> for v1::ExecutorInfo {
             labels: info.labels.clone(),
             taints: info.taints.iter().map(taint).collect(),
             kernels: info.kernels.clone(),
+            actors: info.actors.clone(),
             runs_processes: info.runs_processes,
         }
     }
@@ -46,6 +47,7 @@ impl TryFrom<v1::ExecutorInfo> for ExecutorInfo {
             labels: wire.labels,
             taints: wire.taints.into_iter().map(taint).collect(),
             kernels: wire.kernels,
+            actors: wire.actors,
             runs_processes: wire.runs_processes,
         })
     }

@@ -140,6 +140,7 @@ impl From<FailureKind> for v1::FailureKind {
             FailureKind::ObjectLost => v1::FailureKind::ObjectLost,
             FailureKind::DeadlineExceeded => v1::FailureKind::DeadlineExceeded,
             FailureKind::Upstream => v1::FailureKind::Upstream,
+            FailureKind::ActorLost => v1::FailureKind::ActorLost,
         }
     }
 }
@@ -156,6 +157,7 @@ pub(crate) fn failure_kind(number: i32) -> Result<FailureKind, FieldError> {
         Ok(v1::FailureKind::ObjectLost) => Ok(FailureKind::ObjectLost),
         Ok(v1::FailureKind::DeadlineExceeded) => Ok(FailureKind::DeadlineExceeded),
         Ok(v1::FailureKind::Upstream) => Ok(FailureKind::Upstream),
+        Ok(v1::FailureKind::ActorLost) => Ok(FailureKind::ActorLost),
         Err(unknown) => Err(FieldError::new("", unknown)),
     }
 }

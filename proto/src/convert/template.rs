@@ -1,11 +1,12 @@
 //! Templates: how to run a task.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drawloom_model::{
-    Attribute, Backoff, Constraints, GpuRequest, KernelCall, LabelOperator, LabelRequirement,
-    ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest, RetryPolicy, Run, Template,
-    Toleration, Variant,
+    ActorSpec, Attribute, Attributes, Backoff, CallSpec, Constraints, GpuRequest, KernelCall,
+    LabelOperator, LabelRequirement, ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest,
+    RetryPolicy, Run, Template, Toleration, Variant,
 };
 
 use super::nanos;
@@ -52,6 +53,8 @@ impl From<&Variant> for v1::Variant {
         let run = match &variant.run {
             Run::Kernel(call) => WireRun::Kernel(call.into()),
             Run::Process(process) => WireRun::Process(process.into()),
+            Run::Actor(actor) => WireRun::Actor(actor.as_ref().into()),
+            Run::Call(call) => WireRun::Call(call.into()),
         };
         v1::Variant {
             run: Some(run),
@@ -72,6 +75,12 @@ impl TryFrom<v1::Variant> for Variant {
             WireRun::Process(process) => Run::Process(
                 ProcessSpec::try_from(process).map_err(|error| error.within("process"))?,
             ),
+            WireRun::Actor(actor) => Run::Actor(Box::new(
+                ActorSpec::try_from(actor).map_err(|error| error.within("actor"))?,
+            )),
+            WireRun::Call(call) => {
+                Run::Call(CallSpec::try_from(call).map_err(|error| error.within("call"))?)
+            }
         };
         Ok(Variant {
             run,
@@ -83,8 +92,7 @@ impl TryFrom<v1::Variant> for Variant {
 
 impl From<&KernelCall> for v1::KernelCall {
     fn from(call: &KernelCall) -> Self {
-        let attributes = call.attributes.iter().map(|(name, value)| (name.clone(), value.into()));
-        v1::KernelCall { name: call.name.clone(), attributes: attributes.collect() }
+        v1::KernelCall { name: call.name.clone(), attributes: wire_attributes(&call.attributes) }
     }
 }
 
@@ -92,14 +100,23 @@ impl TryFrom<v1::KernelCall> for KernelCall {
     type Error = FieldError;
 
     fn try_from(wire: v1::KernelCall) -> Result<Self, FieldError> {
-        let named = |(name, value): (String, v1::Attribute)| {
-            let value = Attribute::try_from(value)
-                .map_err(|error| error.within(format_args!("attributes[{name:?}]")))?;
-            Ok((name, value))
-        };
-        let attributes = wire.attributes.into_iter().map(named).collect::<Result<_, _>>()?;
-        Ok(KernelCall { name: wire.name, attributes })
+        Ok(KernelCall { name: wire.name, attributes: attributes(wire.attributes)? })
     }
+}
+
+/// Constants by name, for the wire.
+pub(crate) fn wire_attributes(attributes: &Attributes) -> BTreeMap<String, v1::Attribute> {
+    attributes.iter().map(|(name, value)| (name.clone(), value.into())).collect()
+}
+
+/// Constants by name.
+pub(crate) fn attributes(wire: BTreeMap<String, v1::Attribute>) -> Result<Attributes, FieldError> {
+    let named = |(name, value): (String, v1::Attribute)| {
+        let value = Attribute::try_from(value)
+            .map_err(|error| error.within(format_args!("attributes[{name:?}]")))?;
+        Ok((name, value))
+    };
+    wire.into_iter().map(named).collect()
 }
 
 impl From<&Attribute> for v1::Attribute {

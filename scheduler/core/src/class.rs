@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use drawloom_model::{Constraints, ExecutorId, ExecutorInfo, ResourceRequest, Run, Template};
+use drawloom_model::{
+    ActorKind, Constraints, ExecutorId, ExecutorInfo, ResourceRequest, Run, Template,
+};
 
 use crate::{Obstacle, ObstacleCause};
 
@@ -22,6 +24,8 @@ pub struct Class {
     users: u32,
     /// The last time that it had no user, counted in such times.
     idle_since: u64,
+    /// Whether its tasks are actors, which keep what they claim until they are stopped.
+    pub lasting: bool,
 }
 
 /// One way to run a class's tasks.
@@ -42,12 +46,17 @@ pub enum Runner {
     Kernel(Box<str>),
     /// Run processes.
     Process,
+    /// Make a native actor of this type.
+    Actor(Box<str>),
+    /// Be where the actor is whose method of this name is called.
+    Call(Box<str>),
 }
 
 #[derive(PartialEq, Eq, Hash, Debug)]
 struct ClassKey {
     variants: Vec<(Runner, ResourceRequest)>,
     constraints: Constraints,
+    lasting: bool,
 }
 
 /// Classes without users that are kept all the same: what was measured of them may be wanted again.
@@ -77,6 +86,7 @@ impl Classes {
         let key = ClassKey {
             variants: variants.map(|v| (runner(&v.run), v.request.clone())).collect(),
             constraints: template.constraints.clone(),
+            lasting: template.actor().is_some(),
         };
         if let Some(id) = self.by_key.get(&key).copied() {
             self.hold(id);
@@ -87,6 +97,7 @@ impl Classes {
             constraints: key.constraints.clone(),
             users: 1,
             idle_since: 0,
+            lasting: key.lasting,
         };
         for (executor, info) in executors {
             class.join(executor, info);
@@ -190,7 +201,13 @@ impl Class {
         ClassKey {
             variants: variants.map(|variant| (variant.runner, variant.request)).collect(),
             constraints: std::mem::take(&mut self.constraints),
+            lasting: self.lasting,
         }
+    }
+
+    /// Whether its tasks are calls, which run where their actors are.
+    pub fn is_call(&self) -> bool {
+        matches!(self.variants.first(), Some(ClassVariant { runner: Runner::Call(_), .. }))
     }
 
     /// Whether some executor could run one of its tasks when idle.
@@ -232,7 +249,10 @@ impl ClassVariant {
             Runner::Process if !info.runs_processes => {
                 return Some(ObstacleCause::CannotRun("processes".to_owned()));
             }
-            Runner::Kernel(_) | Runner::Process => {}
+            Runner::Actor(name) if !info.actors.iter().any(|actor| **actor == **name) => {
+                return Some(ObstacleCause::CannotRun(format!("actors of type {name:?}")));
+            }
+            Runner::Kernel(_) | Runner::Process | Runner::Actor(_) | Runner::Call(_) => {}
         }
         info.capacity.shortfall(&self.request).map(ObstacleCause::TooSmall)
     }
@@ -242,6 +262,11 @@ fn runner(run: &Run) -> Runner {
     match run {
         Run::Kernel(call) => Runner::Kernel(call.name.as_str().into()),
         Run::Process(_) => Runner::Process,
+        Run::Actor(actor) => match &actor.kind {
+            ActorKind::Native { type_name, .. } => Runner::Actor(type_name.as_str().into()),
+            ActorKind::Process(_) => Runner::Process,
+        },
+        Run::Call(call) => Runner::Call(call.method.as_str().into()),
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Active {
     pub started: bool,
     /// Whether its executor was asked to give it back.
     pub recalled: bool,
+    /// Whether it is an actor, which keeps its claim until it is stopped.
+    pub lasting: bool,
     /// What it adds to its executor's load: expected run time times cores.
     core_nanos: u64,
 }
@@ -55,6 +57,10 @@ pub(crate) struct Executor {
     pub info: Arc<ExecutorInfo>,
     pub address: Arc<str>,
     pub account: Account,
+    /// The capacity that actors leave to others, where there are any.
+    left_by_actors: Option<Box<Capacity>>,
+    /// How many claims of actors there are.
+    lasting_claims: u32,
     /// Attempts that could start but have no claim, in the order in which they get one.
     queue: VecDeque<(ActiveIndex, AttemptId)>,
     /// How many attempts it has.
@@ -97,6 +103,8 @@ pub(crate) struct Cluster {
     run_ahead: RunAhead,
     /// Executors where room is kept for a gang.
     keeping: Vec<ExecutorId>,
+    /// Executors on which actors have claimed something lately.
+    crowded: BTreeSet<ExecutorId>,
 }
 
 impl Executor {
@@ -125,6 +133,32 @@ impl Executor {
             return MILLI - free_milli * MILLI / self.account.capacity().cpu_milli.max(1);
         }
         self.load_nanos().max(MILLI + 1)
+    }
+
+    /// Whether it could take this beside its actors, once all else has ended.
+    pub fn could_take(&self, request: &ResourceRequest, devices: &[DeviceIndex]) -> bool {
+        self.left_by_actors.as_ref().is_none_or(|left| left.fits_on(request, devices))
+    }
+
+    /// What there is beside its actors.
+    fn lasting_capacity(&self) -> &Capacity {
+        self.left_by_actors.as_deref().unwrap_or(self.account.capacity())
+    }
+
+    /// An actor has its claim.
+    fn hold_lasting(&mut self, request: &ResourceRequest, devices: &[DeviceIndex]) {
+        let account = &self.account;
+        let left = self.left_by_actors.get_or_insert_with(|| account.capacity().clone().into());
+        left.take(request, devices);
+        self.lasting_claims += 1;
+    }
+
+    fn let_go(&mut self, request: &ResourceRequest, devices: &[DeviceIndex]) {
+        self.lasting_claims -= 1;
+        match &mut self.left_by_actors {
+            Some(left) if self.lasting_claims > 0 => left.give_back(request, devices),
+            _ => self.left_by_actors = None,
+        }
     }
 
     pub fn queued(&self) -> u32 {
@@ -187,7 +221,7 @@ impl Executor {
             return fitting.into_iter().take(wanted).map(|(index, _)| index).collect();
         }
         let mut able: Vec<_> =
-            self.account.capacity().devices_for(gpu).map(|(index, _)| index).collect();
+            self.lasting_capacity().devices_for(gpu).map(|(index, _)| index).collect();
         able.sort_by_key(|index| (self.device_attempts[usize::from(index.0)], *index));
         able.into_iter().take(wanted).collect()
     }
@@ -204,6 +238,7 @@ impl Cluster {
             transfers: Transfers::default(),
             run_ahead,
             keeping: Vec::new(),
+            crowded: BTreeSet::new(),
         }
     }
 
@@ -216,6 +251,8 @@ impl Cluster {
             id,
             address: info.address.as_str().into(),
             account: Account::new(info.capacity.clone()),
+            left_by_actors: None,
+            lasting_claims: 0,
             queue: VecDeque::new(),
             outstanding: 0,
             core_nanos: 0,
@@ -247,6 +284,7 @@ impl Cluster {
         let executor = self.executors.get_mut(id.0 as usize)?.take()?;
         self.load.set(id, CLOSED);
         self.transfers.leave(id);
+        self.crowded.remove(&id);
         let mut lost = Vec::new();
         for object in executor.held.keys() {
             if self.forget_holder(*object, id) {
@@ -328,10 +366,15 @@ impl Cluster {
             }
             let seen = executor.account.version();
             active.ahead = !may_start;
+            // What takes nothing waits behind nobody.
+            let is_next = executor.queue.is_empty() || *request == ResourceRequest::default();
             active.claimed = active.claimed
                 || (may_start
-                    && executor.queue.is_empty()
+                    && is_next
                     && executor.account.commit(request, &active.devices, seen).is_ok());
+            if active.claimed && active.lasting {
+                executor.hold_lasting(request, &active.devices);
+            }
             if let Some(spare) = &mut executor.spare {
                 spare.withhold(request, &active.devices);
             }
@@ -341,6 +384,9 @@ impl Cluster {
             } else if !active.claimed {
                 executor.queue.push_back((index, attempt));
             }
+        }
+        if active.claimed && active.lasting {
+            self.crowded.insert(id);
         }
         let place = index.0 as usize;
         if place == self.active.len() {
@@ -419,6 +465,13 @@ impl Cluster {
         }
     }
 
+    /// The attempt was asked back too late: it goes on.
+    pub fn forget_recall(&mut self, index: ActiveIndex) {
+        if let Some(Some(active)) = self.active.get_mut(index.0 as usize) {
+            active.recalled = false;
+        }
+    }
+
     pub fn mark_recalled(&mut self, index: ActiveIndex) {
         if let Some(Some(active)) = self.active.get_mut(index.0 as usize) {
             active.recalled = true;
@@ -438,6 +491,9 @@ impl Cluster {
             }
             if active.claimed {
                 executor.account.release(request, &active.devices);
+                if active.lasting {
+                    executor.let_go(request, &active.devices);
+                }
             } else if active.ahead {
                 executor.ahead -= 1;
                 executor.ahead_nanos -= active.core_nanos;
@@ -467,10 +523,19 @@ impl Cluster {
                     break;
                 }
                 active.claimed = true;
+                if active.lasting {
+                    executor.hold_lasting(request_of(active), &active.devices);
+                    self.crowded.insert(id);
+                }
             }
             executor.queue.pop_front();
         }
         self.refresh_load(id);
+    }
+
+    /// An executor on which an actor has claimed something since the last call.
+    pub fn pop_crowded(&mut self) -> Option<ExecutorId> {
+        self.crowded.pop_first()
     }
 
     /// Attempts of an executor that have no claim, the last first.
@@ -560,6 +625,7 @@ impl Cluster {
     pub fn assert_consistent<'a>(&self, request_of: impl Fn(&Active) -> &'a ResourceRequest) {
         for executor in self.executors() {
             let mut free = executor.account.capacity().clone();
+            let mut left = free.clone();
             let mut outstanding = 0;
             for active in self.actives_on(executor.id) {
                 outstanding += 1;
@@ -567,8 +633,12 @@ impl Cluster {
                     assert!(free.fits_on(request_of(active), &active.devices), "double booking");
                     free.take(request_of(active), &active.devices);
                 }
+                if active.claimed && active.lasting {
+                    left.take(request_of(active), &active.devices);
+                }
             }
             assert_eq!(&free, executor.account.free(), "leak on {:?}", executor.id);
+            assert_eq!(&left, executor.lasting_capacity(), "actors of {:?}", executor.id);
             assert_eq!(outstanding, executor.outstanding);
             for (index, attempt) in &executor.queue {
                 let active = self.active(*index).expect("queued attempts are active");
@@ -597,6 +667,7 @@ impl Active {
             ahead: false,
             started: false,
             recalled: false,
+            lasting: false,
             core_nanos: 0,
         }
     }

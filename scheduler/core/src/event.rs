@@ -110,8 +110,29 @@ pub enum Event {
         /// The executor.
         executor: ExecutorId,
     },
+    /// A client lets an actor end once it has served the calls that it has.
+    ActorStopRequested {
+        /// Answered under this id.
+        request: RequestId,
+        /// The actor.
+        actor: ActorTarget,
+    },
     /// Everything that arrived has been handed over, or a deadline has come: place now.
     RoundDue,
+}
+
+/// An actor as a client names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ActorTarget {
+    /// By its name in the cluster.
+    Name(String),
+    /// By the task that makes it.
+    Task {
+        /// The job.
+        job: JobId,
+        /// The task's index.
+        task: u32,
+    },
 }
 
 /// A change of durable state. Recovery applies facts again and asks no policy.
@@ -168,6 +189,18 @@ pub enum Fact {
         task: TaskKey,
         /// How it ended.
         end: TaskEnd,
+    },
+    /// An actor was told to end.
+    ActorStopping {
+        /// Its task.
+        task: TaskKey,
+    },
+    /// An actor's incarnation has kept its state for the next.
+    ActorCheckpointed {
+        /// Its task.
+        task: TaskKey,
+        /// The state.
+        state: Value,
     },
     /// Every task of a closed job has ended.
     JobEnded {
@@ -292,6 +325,8 @@ pub enum Reply {
     ObjectPut,
     /// The object goes when no task needs it.
     ObjectReleased,
+    /// The actor ends when it has served the calls that it has.
+    ActorStopping,
 }
 
 /// Why a request was refused. A refusal changes nothing.
@@ -389,6 +424,36 @@ pub enum Refusal {
     UnknownExecutor {
         /// The executor asked for.
         executor: ExecutorId,
+    },
+    /// An actor's name is taken.
+    #[error("{job} has an actor named {name:?} already; names are unique in the cluster")]
+    ActorNameTaken {
+        /// The name.
+        name: String,
+        /// The job whose actor has it.
+        job: JobId,
+    },
+    /// No actor has that name.
+    #[error("there is no actor named {name:?}; it was never made, or has ended")]
+    UnknownActor {
+        /// The name asked for.
+        name: String,
+    },
+    /// The task makes no actor.
+    #[error("task {task} of {job} is no actor")]
+    NotAnActor {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: u32,
+    },
+    /// A task would wait for an actor's end.
+    #[error("task {task} of {job} is an actor; a task cannot wait for its end, call it instead")]
+    WaitsForActor {
+        /// The job.
+        job: JobId,
+        /// The actor's task.
+        task: u32,
     },
 }
 

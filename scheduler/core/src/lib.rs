@@ -5,6 +5,9 @@
 //! broken by ids, and nothing here reads a clock, a socket or a random number: production, the
 //! simulator and the tests drive this same code.
 
+#[cfg(test)]
+mod actor_examples;
+mod callees;
 mod class;
 mod cluster;
 mod config;
@@ -28,14 +31,14 @@ mod transfers;
 
 pub use config::Config;
 pub use event::{
-    AttemptCause, Command, Commands, Event, Fact, JobEvent, JobState, Obstacle, ObstacleCause,
-    Refusal, Reply, TaskEnd, TaskState,
+    ActorTarget, AttemptCause, Command, Commands, Event, Fact, JobEvent, JobState, Obstacle,
+    ObstacleCause, Refusal, Reply, TaskEnd, TaskState,
 };
 pub use gang::Shortage;
 pub use ledger::{Account, Claim, Conflict, commit_all};
 pub use scheduler::Scheduler;
 pub use state::State;
 pub use summary::{
-    Counters, ExecutorSummary, Explanation, JobSummary, ListedObject, ObjectState, ObjectSummary,
-    Origin, TaskCounts, TaskSummary,
+    ActorSummary, Counters, ExecutorSummary, Explanation, JobSummary, ListedObject, ObjectState,
+    ObjectSummary, Origin, TaskCounts, TaskSummary,
 };

@@ -9,16 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    Assignment, AttemptEnd, AttemptId, Attributes, Capacity, ExecutorId, ExecutorInfo, Failure,
-    FailureKind, FailureKinds, FromExecutor, Gang, GangStrategy, Input, InputSource, JobId, JobKey,
-    Limits, MILLI, NamedOutput, ObjectKey, ObjectReport, ObjectType, OnFailure, Outcome, RequestId,
-    ResourceRequest, Task, TaskGraph, TaskKey, Template, Time, ToExecutor, Value, Variant,
-    validate,
+    ActorPart, ActorRef, ActorSpec, AfterStop, Assignment, AttemptEnd, AttemptId, Attributes,
+    CallSpec, Capacity, ExecutorId, ExecutorInfo, Failure, FailureKind, FailureKinds, FromExecutor,
+    Gang, GangStrategy, Input, InputSource, JobId, JobKey, Limits, MILLI, NamedOutput, ObjectKey,
+    ObjectReport, ObjectType, OnFailure, Outcome, RequestId, ResourceRequest, Run, Task, TaskGraph,
+    TaskKey, Template, Time, ToExecutor, Value, Variant, validate,
 };
 use proptest::prelude::*;
+use smallvec::SmallVec;
 
 use crate::{
-    Command, Config, Event, Fact, JobEvent, Refusal, Scheduler, State, TaskEnd, TaskState,
+    ActorTarget, Command, Config, Event, Fact, JobEvent, Refusal, Scheduler, State, TaskEnd,
+    TaskState,
 };
 
 /// An executor that follows the protocol, one step at a time.
@@ -29,6 +31,7 @@ struct FakeExecutor {
     queue: BTreeMap<AttemptId, Box<Assignment>>,
     running: BTreeMap<AttemptId, Box<Assignment>>,
     cancelled: BTreeSet<AttemptId>,
+    stopping: BTreeMap<AttemptId, AfterStop>,
     not_succeeded: BTreeSet<TaskKey>,
     held: BTreeSet<ObjectKey>,
     cores: u64,
@@ -73,6 +76,18 @@ impl FakeExecutor {
             }
             Some(ToExecutor::Keep { object, .. }) => {
                 self.held.insert(object);
+            }
+            Some(ToExecutor::StopActor { attempt, then }) => {
+                if self.queue.remove(&attempt).is_some() {
+                    match then {
+                        AfterStop::Ended => self.end(attempt, Outcome::Succeeded(SmallVec::new())),
+                        AfterStop::Moved => {
+                            self.outbox.push_back(FromExecutor::Recalled { attempt });
+                        }
+                    }
+                } else if self.running.contains_key(&attempt) {
+                    self.stopping.insert(attempt, then);
+                }
             }
             Some(ToExecutor::Stop) => self.stopped = true,
             Some(ToExecutor::ForgetTemplates { .. }) | None => {}
@@ -145,7 +160,13 @@ impl FakeExecutor {
                 InputSource::Remote(sources) => assert!(!sources.is_empty()),
             }
         }
-        if !choice.is_multiple_of(3) {
+        if let Some(actor) = callee(&assignment)
+            && (!self.running.contains_key(&actor) || self.stopping.contains_key(&actor))
+        {
+            return self.end(attempt, Outcome::Cancelled);
+        }
+        let is_actor = assignment.template.actor().is_some();
+        if is_actor || !choice.is_multiple_of(3) {
             self.outbox.push_back(FromExecutor::Started { attempt });
         }
         self.running.insert(attempt, assignment);
@@ -157,6 +178,9 @@ impl FakeExecutor {
             return;
         };
         let attempt = *attempt;
+        if self.running[&attempt].template.actor().is_some() {
+            return self.finish_actor(attempt, choice);
+        }
         let assignment = self.running.remove(&attempt).expect("it was just found");
         let outcome = if self.cancelled.remove(&attempt) {
             Outcome::Cancelled
@@ -167,6 +191,38 @@ impl FakeExecutor {
             }
         };
         self.end(attempt, outcome);
+    }
+
+    /// Actors end when they crash, are cancelled, or were stopped and have no calls.
+    fn finish_actor(&mut self, attempt: AttemptId, choice: u64) {
+        let calls = |of: &BTreeMap<AttemptId, Box<Assignment>>| -> Vec<AttemptId> {
+            let calls = of.values().filter(|call| callee(call) == Some(attempt));
+            calls.map(|call| call.attempt).collect()
+        };
+        let running = calls(&self.running);
+        let outcome = match self.stopping.get(&attempt) {
+            _ if self.cancelled.remove(&attempt) => Outcome::Cancelled,
+            _ if choice.is_multiple_of(7) => {
+                Outcome::Failed(Failure::new(FailureKind::Application, "crash"))
+            }
+            Some(AfterStop::Ended) if running.is_empty() => Outcome::Succeeded(SmallVec::new()),
+            Some(AfterStop::Moved) if running.is_empty() => Outcome::Cancelled,
+            _ => {
+                let state = Value::scalar_f32(choice as f32);
+                self.outbox.push_back(FromExecutor::Checkpointed { attempt, state });
+                return;
+            }
+        };
+        self.running.remove(&attempt);
+        self.stopping.remove(&attempt);
+        self.end(attempt, outcome);
+        for call in running {
+            self.running.remove(&call);
+            self.cancelled.remove(&call);
+            let lost = Failure::new(FailureKind::ActorLost, "crash");
+            let began = call.task.index.is_multiple_of(2);
+            self.end(call, if began { Outcome::Failed(lost) } else { Outcome::Cancelled });
+        }
     }
 
     fn produce(&mut self, assignment: &Assignment) -> Outcome {
@@ -188,6 +244,14 @@ fn cores_of(assignment: &Assignment) -> u64 {
     assignment.template.variants[usize::from(assignment.variant)].request.cpu_milli / MILLI
 }
 
+/// The incarnation that a call is for.
+fn callee(assignment: &Assignment) -> Option<AttemptId> {
+    match assignment.actor.as_deref() {
+        Some(ActorPart::Callee(actor)) => Some(*actor),
+        Some(ActorPart::Restore(_)) | None => None,
+    }
+}
+
 struct World {
     scheduler: Scheduler,
     now: Time,
@@ -200,6 +264,10 @@ struct World {
     ended_jobs: BTreeSet<JobKey>,
     /// Each task's last placement, counted here and not taken from the scheduler.
     placed: BTreeMap<TaskKey, (u32, ExecutorId)>,
+    /// Actors that were told to end.
+    stopped: BTreeSet<TaskKey>,
+    /// The latest incarnation of each actor, and where it was placed.
+    incarnations: BTreeMap<TaskKey, (ExecutorId, AttemptId)>,
     faults: bool,
 }
 
@@ -217,6 +285,8 @@ impl World {
             ended: BTreeMap::new(),
             ended_jobs: BTreeSet::new(),
             placed: BTreeMap::new(),
+            stopped: BTreeSet::new(),
+            incarnations: BTreeMap::new(),
             faults: true,
         }
     }
@@ -230,11 +300,11 @@ impl World {
         self.scheduler.assert_consistent();
         for command in &commands {
             if let Command::Append(Fact::TaskEnded { task, end: TaskEnd::Succeeded(_) }) = command {
-                let current = before.get(task).copied();
-                assert!(
-                    news.is_some() && news == current.map(|at| (*task, at)),
-                    "{task:?} is fenced"
-                );
+                let current = before.get(task).map(|at| (*task, *at));
+                // An actor that was told to end succeeds without a result where it has no attempt.
+                let stopped =
+                    self.stopped.contains(task) && news.is_none_or(|(ended, _)| ended != *task);
+                assert!(stopped || news.is_some() && news == current, "{task:?} is fenced");
             }
             self.carry_out(command);
         }
@@ -261,6 +331,7 @@ impl World {
                 self.facts.push(fact.clone());
             }
             Command::Send { executor, message } => {
+                self.check_actors(*executor, message);
                 let executor = self.executors.get_mut(executor).expect("only those that joined");
                 executor.inbox.push_back(message.clone());
             }
@@ -283,6 +354,19 @@ impl World {
         }
     }
 
+    /// A later incarnation has a larger number, and calls go to the latest alone.
+    fn check_actors(&mut self, executor: ExecutorId, message: &ToExecutor) {
+        let ToExecutor::Run(assignment) = message else { return };
+        let attempt = assignment.attempt;
+        if let Some(actor) = callee(assignment) {
+            assert_eq!(self.incarnations.get(&actor.task), Some(&(executor, actor)), "{attempt:?}");
+        }
+        if assignment.template.actor().is_some() {
+            let earlier = self.incarnations.insert(attempt.task, (executor, attempt));
+            assert!(earlier.is_none_or(|(_, earlier)| earlier.number < attempt.number));
+        }
+    }
+
     fn check(&mut self, fact: &Fact) {
         let placed = match fact {
             Fact::TaskPlaced { task, executor } => vec![(*task, *executor)],
@@ -297,6 +381,9 @@ impl World {
             let (number, at) = self.placed.entry(task).or_insert((0, executor));
             *number += 1;
             *at = executor;
+        }
+        if let Fact::ActorStopping { task } = fact {
+            assert!(self.stopped.insert(*task), "{task:?} is told to end twice");
         }
         if let Fact::TaskEnded { task, end: TaskEnd::Succeeded(_) } = fact {
             assert!(!self.ended.contains_key(task), "{task:?} has two results");
@@ -323,6 +410,7 @@ impl World {
             7..9 => self.join(choice),
             9..12 => self.tell(Event::RoundDue),
             12 if self.faults => self.repeat_old_news(choice),
+            13 if self.faults => self.stop_actor(choice),
             _ => self.progress(choice),
         }
         for (id, executor) in &self.executors {
@@ -339,12 +427,14 @@ impl World {
         let id = ExecutorId(self.next_executor);
         self.next_executor += 1;
         let cores = 1 + choice % 4;
-        let capacity = Capacity { cpu_milli: cores * MILLI, ..Capacity::default() };
+        let cpu_milli = cores * MILLI;
+        let capacity = Capacity { cpu_milli, memory_bytes: 64, ..Capacity::default() };
         let info = ExecutorInfo {
             name: id.to_string(),
             address: format!("http://{id}"),
             capacity,
             kernels: vec!["noop".into()],
+            actors: vec!["counter".into()],
             ..ExecutorInfo::default()
         };
         self.executors.insert(id, FakeExecutor { cores, ..FakeExecutor::default() });
@@ -425,6 +515,16 @@ impl World {
         self.tell(Event::CancelRequested { request: RequestId(0), job, tasks });
     }
 
+    fn stop_actor(&mut self, choice: u64) {
+        let Some(job) = self.jobs.get(choice as usize % self.jobs.len().max(1)).copied() else {
+            return;
+        };
+        let actor = ActorTarget::Task { job, task: 0 };
+        if self.scheduler.find_actor(&actor).is_ok() {
+            self.tell(Event::ActorStopRequested { request: RequestId(0), actor });
+        }
+    }
+
     fn submit(&mut self, choice: u64) {
         let id = JobId(self.jobs.len() as u128 + 1);
         let graph = random_graph(choice);
@@ -500,13 +600,21 @@ fn random_graph(seed: u64) -> TaskGraph {
         template.retry.on = FailureKinds::TRANSIENT;
         Arc::new(template)
     };
-    let templates = vec![template(1, 1, 9), template(2, 2, 0), template(1, 0, 9)];
-    let outputs = [1u16, 2, 0];
+    let mut templates = vec![template(1, 1, 9), template(2, 2, 0), template(1, 0, 9)];
+    templates.extend([actor(), call(9), call(0)]);
+    let outputs = [1u16, 2, 0, 0, 1, 1];
     let mut tasks: Vec<Task> = Vec::new();
+    // In some graphs the first task is an actor that others call.
+    let kinds = if random(2) == 0 { 6 } else { 3 };
     for index in 0..1 + random(12) {
-        let mut task = Task { template: random(3) as u32, ..Task::default() };
+        let kind = if index == 0 && kinds == 6 { 3 } else { random(kinds) as u32 };
+        let kind = if index > 0 && kind == 3 { 4 } else { kind };
+        let mut task = Task { template: kind, ..Task::default() };
         for _ in 0..random(4).min(index) {
             let before = random(index) as u32;
+            if tasks[before as usize].template == 3 {
+                continue; // Nobody waits for an actor's end.
+            }
             let made = outputs[tasks[before as usize].template as usize];
             if made > 0 && random(3) > 0 {
                 let output = random(u64::from(made)) as u16;
@@ -549,6 +657,28 @@ fn add_gangs(graph: &mut TaskGraph, random: &mut impl FnMut(u64) -> u64) {
             graph.gangs.pop();
         }
     }
+}
+
+/// An actor that takes one of 64 places.
+fn actor() -> Arc<Template> {
+    let spec = ActorSpec::native("counter", Attributes::new());
+    let request = ResourceRequest { memory_bytes: 1, ..ResourceRequest::default() };
+    let run = Run::Actor(Box::new(spec));
+    let mut template = Template::new(Variant { run, request, cost_hint: None }, 0);
+    template.retry.max_retries = 9;
+    template.retry.on = FailureKinds::TRANSIENT;
+    Arc::new(template)
+}
+
+/// A call of the first task.
+fn call(retries: u32) -> Arc<Template> {
+    let actor = ActorRef::Task(0);
+    let call = CallSpec { actor, method: "add".into(), attributes: Attributes::new() };
+    let (run, request) = (Run::Call(call), ResourceRequest::default());
+    let mut template = Template::new(Variant { run, request, cost_hint: None }, 1);
+    template.retry.max_retries = retries;
+    template.retry.on = FailureKinds::TRANSIENT;
+    Arc::new(template)
 }
 
 fn run(history: &[u64]) -> World {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drawloom_model::{
     AssignedInput, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, InputSource, JobId,
-    JobKey, ObjectId, ObjectKey, ObjectType, TaskKey, Time, Value,
+    JobKey, Lifetime, ObjectId, ObjectKey, ObjectType, TaskKey, Time, Value,
 };
 
 use crate::policy::ReasonKind;
@@ -83,6 +83,41 @@ pub struct TaskSummary {
     pub ended_at: Option<Time>,
     /// How long it ran.
     pub run_time: Option<Duration>,
+}
+
+/// An actor as people see it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ActorSummary {
+    /// The task that makes it.
+    pub task: TaskKey,
+    /// The job's public id.
+    pub job: JobId,
+    /// The task's name.
+    pub task_name: Option<String>,
+    /// Its name in the cluster.
+    pub name: Option<String>,
+    /// The type's name, or the executable's.
+    pub kind: String,
+    /// Its task's state; it is alive while that runs.
+    pub state: TaskState,
+    /// The current or last attempt's number.
+    pub incarnation: u32,
+    /// Where that is or was.
+    pub executor: Option<ExecutorId>,
+    /// Whether it outlives the rest of its job.
+    pub lifetime: Lifetime,
+    /// Whether it was told to end.
+    pub stopping: bool,
+    /// Calls, as tasks, that wait for it.
+    pub calls_waiting: u32,
+    /// Calls, as tasks, that its executor has.
+    pub calls_sent: u32,
+    /// How often it was restarted after a failure.
+    pub restarts: u32,
+    /// The size of the state that is kept for its next incarnation.
+    pub checkpoint_bytes: Option<u64>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
 }
 
 /// Whether an object can be had.
@@ -222,8 +257,13 @@ pub struct Counters {
 
 impl Counters {
     /// What can decide a placement.
-    pub const REASONS: [ReasonKind; 4] =
-        [ReasonKind::EarliestFinish, ReasonKind::FollowsInputs, ReasonKind::Turn, ReasonKind::Gang];
+    pub const REASONS: [ReasonKind; 5] = [
+        ReasonKind::EarliestFinish,
+        ReasonKind::FollowsInputs,
+        ReasonKind::Turn,
+        ReasonKind::Gang,
+        ReasonKind::WithActor,
+    ];
 
     /// How many attempts were placed.
     pub fn total_placements(&self) -> u64 {

@@ -34,6 +34,10 @@ pub fn refused(refusal: &Refusal) -> Rejection {
         Refusal::ObjectDropped { .. } => (Code::FailedPrecondition, "graph.tasks"),
         Refusal::DuplicateName { .. } => (Code::InvalidArgument, "graph"),
         Refusal::TokenReused { .. } => (Code::AlreadyExists, "header.token"),
+        Refusal::ActorNameTaken { .. } => (Code::AlreadyExists, "graph.templates"),
+        Refusal::UnknownActor { .. } => (Code::NotFound, "actor"),
+        Refusal::NotAnActor { .. } => (Code::FailedPrecondition, "actor"),
+        Refusal::WaitsForActor { .. } => (Code::InvalidArgument, "graph.tasks"),
     };
     Rejection::new(code, refusal.to_string()).with_field(field)
 }
@@ -83,6 +87,7 @@ fn structure(error: &GraphError) -> Rejection {
         | GraphError::UnknownTemplate { .. }
         | GraphError::UnknownReference { .. }
         | GraphError::UnknownOutput { .. }
+        | GraphError::BadActor { .. }
         | GraphError::Cycle { .. } => (Code::InvalidArgument, "graph.tasks".to_owned()),
     };
     Rejection::new(code, error.to_string()).with_field(field)

@@ -1,10 +1,10 @@
 //! What the core tells of itself, as it goes over the wire.
 
-use drawloom_model::Time;
+use drawloom_model::{Lifetime, Time};
 use drawloom_proto::{nanos, v1};
 use drawloom_scheduler_core::{
-    ExecutorSummary, JobEvent, JobState, JobSummary, ListedObject, ObjectState, ObjectSummary,
-    Origin, TaskCounts, TaskState, TaskSummary,
+    ActorSummary, ExecutorSummary, JobEvent, JobState, JobSummary, ListedObject, ObjectState,
+    ObjectSummary, Origin, TaskCounts, TaskState, TaskSummary,
 };
 
 use crate::clock::Clock;
@@ -114,6 +114,26 @@ pub(crate) fn task(clock: &Clock, task: TaskSummary) -> v1::TaskView {
         ended_unix_nanos: unix(task.ended_at),
         run_nanos: task.run_time.map(nanos),
         cpu_milli: task.cpu_milli,
+    }
+}
+
+pub(crate) fn actor(actor: ActorSummary) -> v1::ActorView {
+    v1::ActorView {
+        job: actor.job.to_string(),
+        task: actor.task.index,
+        task_name: actor.task_name.unwrap_or_default(),
+        name: actor.name.unwrap_or_default(),
+        kind: actor.kind,
+        state: task_state(actor.state).into(),
+        incarnation: actor.incarnation,
+        executor: actor.executor.map(|executor| executor.0),
+        detached: actor.lifetime == Lifetime::Detached,
+        stopping: actor.stopping,
+        calls_waiting: actor.calls_waiting,
+        calls_sent: actor.calls_sent,
+        restarts: actor.restarts,
+        checkpoint_bytes: actor.checkpoint_bytes,
+        failure: actor.failure.map(Into::into),
     }
 }
 

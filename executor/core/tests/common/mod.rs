@@ -48,6 +48,7 @@ pub fn assignment(index: u32, request: ResourceRequest) -> Assignment {
         first_output: object(index),
         priority: 0,
         set_aside: false,
+        actor: None,
     }
 }
 

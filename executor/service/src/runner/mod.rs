@@ -19,6 +19,8 @@ use crate::cancellation::Cancellation;
 use crate::driver::News;
 use crate::store::Store;
 use kernel::Pools;
+pub(crate) use process::{Inherited, Place, describe_status, not_started, prepare};
+pub(crate) use scratch::Scratch;
 
 /// Worker threads at most; further jobs wait. Far above what cores could serve: only attempts
 /// that ask for next to nothing get here.
@@ -149,6 +151,9 @@ impl RunContext {
                 Err(Failure::new(FailureKind::Spawn, "this executor runs no processes"))
             }
             Run::Process(spec) => process::run(spec, &variant.request, job, self),
+            Run::Actor(_) | Run::Call(_) => {
+                Err(Failure::new(FailureKind::Spawn, "actors and calls do not run on workers"))
+            }
         };
         // Executables' names come from users: as a label they would be without number.
         let label =

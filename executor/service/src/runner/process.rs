@@ -1,14 +1,16 @@
 //! Processes: objects become files and pipes, and files and pipes become objects.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use drawloom_executor_core::RoomFor;
 use drawloom_model::{
-    Assignment, DType, Failure, FailureKind, JobKey, MILLI, ObjectType, ProcessInput,
-    ProcessOutput, ProcessSpec, ResourceRequest, Shape, Value,
+    Assignment, AttemptId, DType, DeviceIndex, Failure, FailureKind, JobKey, MILLI, ObjectType,
+    ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest, Shape, Value,
 };
 use rustix::thread::CpuSet;
 
@@ -16,6 +18,7 @@ use super::child::{Capture, Confinement, Ended, Keep, Running, confine};
 use super::mapped::Mappings;
 use super::scratch::Scratch;
 use super::{Job, RunContext};
+use crate::Config;
 use crate::cgroup::{Group, GroupLimits};
 use crate::leftovers;
 use crate::store::Store;
@@ -30,22 +33,19 @@ pub(super) fn run(
     job: &Job,
     context: &RunContext,
 ) -> Result<Vec<Value>, Failure> {
+    let place = Place {
+        attempt: job.assignment.attempt,
+        devices: &job.assignment.devices,
+        cores: &job.cores,
+        request,
+    };
     let scratch = Scratch::new(spec, &context.config)?;
     let (stdin, mappings) = provide_inputs(spec, job, &scratch, &context.store)?;
-    let group = context.config.control_groups.then(|| make_group(request, job)).flatten();
-    let mut command = command(spec, request, job, &scratch)?;
-    let memory_bytes = Some(request.memory_bytes).filter(|bytes| *bytes > 0);
-    let entrances = group.as_ref().map(Group::entrances).unwrap_or_default();
+    // Files in memory are bounded by nothing else while they are written.
+    let file_bytes = mappings.has_outputs().then_some(context.config.output_limit_bytes);
+    let inherited = Inherited { files: mappings.inherited(), file_bytes };
+    let (mut command, group) = prepare(spec, &place, &scratch, &context.config, inherited)?;
     mappings.tell(&mut command);
-    let confinement = Confinement {
-        affinity: affinity(&job.cores),
-        entrances,
-        memory_bytes,
-        inherited: mappings.inherited(),
-        // Files in memory are bounded by nothing else while they are written.
-        file_bytes: mappings.has_outputs().then_some(context.config.output_limit_bytes),
-    };
-    confine(&mut command, confinement);
     let captures = captures(spec, context.config.output_limit_bytes);
     let running = Running::start(command, stdin, captures, &job.cancellation, group.as_ref())
         .map_err(|error| not_started(spec, &error))?;
@@ -64,6 +64,43 @@ pub(super) fn run(
         limit_bytes: context.config.output_limit_bytes,
     };
     collector.collect(spec, ended)
+}
+
+/// What a process is given of the executor.
+pub(crate) struct Place<'a> {
+    pub attempt: AttemptId,
+    pub devices: &'a [DeviceIndex],
+    pub cores: &'a [u32],
+    pub request: &'a ResourceRequest,
+}
+
+/// Files that a process inherits, and how large those may become that it writes.
+#[derive(Default)]
+pub(crate) struct Inherited {
+    pub files: Vec<Arc<OwnedFd>>,
+    pub file_bytes: Option<u64>,
+}
+
+/// A process's command, confined to its place, and its control group, which is to be kept as long
+/// as it lives.
+pub(crate) fn prepare(
+    spec: &ProcessSpec,
+    place: &Place<'_>,
+    scratch: &Scratch,
+    config: &Config,
+    inherited: Inherited,
+) -> Result<(Command, Option<Group>), Failure> {
+    let group = config.control_groups.then(|| make_group(place)).flatten();
+    let mut command = command(spec, place, scratch)?;
+    let confinement = Confinement {
+        affinity: affinity(place.cores),
+        entrances: group.as_ref().map(Group::entrances).unwrap_or_default(),
+        memory_bytes: Some(place.request.memory_bytes).filter(|bytes| *bytes > 0),
+        inherited: inherited.files,
+        file_bytes: inherited.file_bytes,
+    };
+    confine(&mut command, confinement);
+    Ok((command, group))
 }
 
 /// Writes files and finds what is mapped; the data for the standard input, if any.
@@ -91,21 +128,16 @@ fn provide_inputs(
     Ok((stdin, mappings))
 }
 
-fn make_group(request: &ResourceRequest, job: &Job) -> Option<Group> {
+fn make_group(place: &Place<'_>) -> Option<Group> {
     static GROUPS: AtomicU64 = AtomicU64::new(0);
     let number = GROUPS.fetch_add(1, Ordering::Relaxed);
     let name = format!("{}{number}", leftovers::prefix());
     // Whole cores are kept to by pinning, which costs no throttling.
-    let cpu_milli = if job.cores.is_empty() { request.cpu_milli } else { 0 };
-    Group::create(&name, GroupLimits { memory_bytes: request.memory_bytes, cpu_milli })
+    let cpu_milli = if place.cores.is_empty() { place.request.cpu_milli } else { 0 };
+    Group::create(&name, GroupLimits { memory_bytes: place.request.memory_bytes, cpu_milli })
 }
 
-fn command(
-    spec: &ProcessSpec,
-    request: &ResourceRequest,
-    job: &Job,
-    scratch: &Scratch,
-) -> Result<Command, Failure> {
+fn command(spec: &ProcessSpec, place: &Place<'_>, scratch: &Scratch) -> Result<Command, Failure> {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(Failure::new(
             FailureKind::Spawn,
@@ -119,10 +151,10 @@ fn command(
         let value = std::env::var_os(name).or_else(|| default.map(Into::into));
         value.map(|value| command.env(name, value));
     }
-    let attempt = job.assignment.attempt;
-    let cores = job.cores.iter().map(u32::to_string).collect::<Vec<_>>();
-    let devices = job.assignment.devices.iter().map(|d| d.0.to_string()).collect::<Vec<_>>();
-    let threads = (cores.len() as u64).max(request.cpu_milli.div_ceil(MILLI)).max(1);
+    let attempt = place.attempt;
+    let cores = place.cores.iter().map(u32::to_string).collect::<Vec<_>>();
+    let devices = place.devices.iter().map(|device| device.0.to_string()).collect::<Vec<_>>();
+    let threads = (cores.len() as u64).max(place.request.cpu_milli.div_ceil(MILLI)).max(1);
     command
         .env("TMPDIR", scratch.temporary())
         .env("DRAWLOOM_JOB", attempt.task.job.to_bits().to_string())
@@ -155,7 +187,7 @@ fn captures(spec: &ProcessSpec, limit_bytes: u64) -> [Capture; 2] {
     })
 }
 
-fn not_started(spec: &ProcessSpec, error: &std::io::Error) -> Failure {
+pub(crate) fn not_started(spec: &ProcessSpec, error: &std::io::Error) -> Failure {
     let program = spec.argv.first().map_or("", String::as_str);
     let told = spec.env.get("PATH").cloned();
     let path = told.or_else(|| std::env::var("PATH").ok());
@@ -194,6 +226,11 @@ fn check_end(
         return Err(out_of_memory(request, &end, ended));
     }
     Err(Failure::of_process(FailureKind::Application, &end, &tail))
+}
+
+/// How a process ended, whatever that means.
+pub(crate) fn describe_status(status: ExitStatus) -> String {
+    describe(status, false).unwrap_or_else(|| "exit code 0".to_owned())
 }
 
 /// How the process failed; nothing where it did not.

@@ -13,14 +13,14 @@ use crate::leftovers::prefix;
 use crate::store::{Draft, NoRoom};
 
 /// A process's directories. Those made for it are removed when this is dropped.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     root: TempDir,
     /// The working directory.
     pub work: PathBuf,
 }
 
 impl Scratch {
-    pub(super) fn new(spec: &ProcessSpec, config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn new(spec: &ProcessSpec, config: &Config) -> Result<Self, Failure> {
         let place = config.scratch_place();
         let make = || {
             let root = tempfile::Builder::new().prefix(&prefix()).tempdir_in(&place)?;

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drawloom_executor_core::{Event, RoomFor};
-use drawloom_model::ObjectKey;
+use drawloom_model::{ObjectKey, Value};
 use drawloom_proto::v1::object_store_client::ObjectStoreClient;
-use drawloom_proto::{CHUNK_BYTES, Description, MAX_MESSAGE_BYTES, Rejection, v1};
+use drawloom_proto::{
+    Assembly, CALL_LIMIT_BYTES, CHUNK_BYTES, ChunkError, Description, MAX_MESSAGE_BYTES, Rejection,
+    v1,
+};
 use smallvec::SmallVec;
 use tokio::sync::{Semaphore, mpsc};
 use tonic::transport::Channel;
@@ -86,6 +89,45 @@ impl Peers {
         }
         let told = if refusals.is_empty() { "nobody holds it".into() } else { refusals.join("; ") };
         Err(format!("object {object:?} cannot be fetched: {told}"))
+    }
+
+    /// The object, from here or from whoever holds it; it is not kept.
+    pub(crate) async fn get(
+        &self,
+        object: ObjectKey,
+        sources: &[Arc<str>],
+    ) -> Result<Value, String> {
+        if let Some(value) = self.store.get(object) {
+            return Ok(value);
+        }
+        let _permit = self.permits.acquire().await.map_err(|error| error.to_string())?;
+        let mut refusals = Vec::new();
+        for source in sources {
+            match self.collect(object, source).await {
+                Ok(value) => return Ok(value),
+                Err(why) => refusals.push(format!("{source}: {why}")),
+            }
+        }
+        let told = if refusals.is_empty() { "nobody holds it".into() } else { refusals.join("; ") };
+        Err(format!("object {object:?} cannot be fetched: {told}"))
+    }
+
+    async fn collect(&self, object: ObjectKey, source: &Arc<str>) -> Result<Value, String> {
+        let told = |status: Status| status.message().to_owned();
+        let mut client = ObjectStoreClient::new(self.channel(source).map_err(told)?)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let request = v1::FetchRequest { object: Some(object.into()), offset: 0 };
+        let Patience { answer, piece } = self.patience;
+        let reply = within(answer, client.fetch(request)).await;
+        let mut pieces = reply.map_err(told)?.into_inner();
+        let first = within(piece, pieces.message()).await.map_err(told)?;
+        let first = first.ok_or("an object without a piece")?;
+        let wrong = |error: ChunkError| error.to_string();
+        let mut assembly = Assembly::begin(first, CALL_LIMIT_BYTES).map_err(wrong)?;
+        while let Some(next) = within(piece, pieces.message()).await.map_err(told)? {
+            assembly.add(&next).map_err(wrong)?;
+        }
+        assembly.finish().map_err(wrong)
     }
 
     /// Fetches from one source, again where it broke off as long as there is more each time.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use drawloom_executor_core::RoomFor;
 use drawloom_model::{ObjectKey, Value};
+use drawloom_proto::v1::actor_calls_server::ActorCallsServer;
 use drawloom_proto::v1::object_store_server::{ObjectStore, ObjectStoreServer};
 use drawloom_proto::{
     CHUNK_BYTES, Description, Listen, ListenError, MAX_MESSAGE_BYTES, Rejection, Socket,
@@ -20,6 +21,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::receive::{Arriving, ReceiveError};
 use super::{WINDOW_BYTES, within};
+use crate::actor::CallServer;
 use crate::start::LocalObjects;
 use crate::store::{Kept, PIECE_BYTES, SpilledObject};
 
@@ -38,13 +40,19 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves where the settings say.
-    pub(crate) async fn start(listen: &Listen, objects: LocalObjects) -> Result<Self, ListenError> {
+    pub(crate) async fn start(
+        listen: &Listen,
+        objects: LocalObjects,
+        calls: CallServer,
+    ) -> Result<Self, ListenError> {
         let service =
             ObjectStoreServer::new(Served { objects }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let calls = ActorCallsServer::new(calls).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let router = tonic::transport::Server::builder()
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
-            .add_service(service);
+            .add_service(service)
+            .add_service(calls);
         let socket = Socket::bind(listen).await?;
         let address = socket
             .address()

@@ -120,6 +120,7 @@ pub fn assignment(index: u32, run: Run, outputs: u16) -> Assignment {
         first_output: object(100 * index),
         priority: 0,
         set_aside: false,
+        actor: None,
     }
 }
 

@@ -46,8 +46,11 @@ fn offer_least_loaded(best: &mut Best, task: &Candidate<'_>, variant: u8, view: 
         && let Some(first) = view.least_loaded()
         && eligible.binary_search(&first).is_ok()
     {
-        best.offer(view.proposal(task, variant, first), view);
-        return; // By the order of loads, no other starts it earlier.
+        let offer = view.proposal(task, variant, first);
+        if offer.is_some() {
+            best.offer(offer, view);
+            return; // By the order of loads, no other starts it earlier.
+        }
     }
     let mut probes = 0;
     for executor in view.by_load() {

@@ -109,6 +109,8 @@ pub enum ReasonKind {
     Turn,
     /// Its gang was placed as a whole.
     Gang,
+    /// It is a call, and its actor is there.
+    WithActor,
 }
 
 impl ReasonKind {
@@ -119,6 +121,7 @@ impl ReasonKind {
             ReasonKind::FollowsInputs => "follows_inputs",
             ReasonKind::Turn => "turn",
             ReasonKind::Gang => "gang",
+            ReasonKind::WithActor => "with_actor",
         }
     }
 }
@@ -190,7 +193,8 @@ impl View<'_> {
         let entry: &Executor = self.cluster.executor(executor)?;
         let request = &task.class.variants[usize::from(variant)].request;
         let devices = entry.choose_devices(request);
-        if !entry.spares(request, &devices) {
+        // Actors have it, and keep it, or room is kept for a gang.
+        if !entry.could_take(request, &devices) || !entry.spares(request, &devices) {
             return None;
         }
         Some(Placement {

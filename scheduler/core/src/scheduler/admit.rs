@@ -30,6 +30,7 @@ impl Scheduler {
             return self.existing(token, key, &graph);
         }
         self.check_externals(&graph)?;
+        self.check_actors(None, &graph)?;
         let classes = self.classify(&graph);
         if !graph.options.wait_for_resources
             && let Err(refusal) = self.check_possible(&graph, &classes)
@@ -69,6 +70,7 @@ impl Scheduler {
         let key = self.open_job(id)?;
         self.check_addition(key, id, &graph)?;
         self.check_externals(&graph)?;
+        self.check_actors(Some(key), &graph)?;
         let classes = self.classify(&graph);
         let waits = self.state.job(key).is_some_and(|job| job.options.wait_for_resources);
         if !waits && let Err(refusal) = self.check_possible(&graph, &classes) {
@@ -314,7 +316,7 @@ impl Scheduler {
     /// Ends the job if every task has ended and nothing can be added.
     pub(super) fn end_job_if_complete(&mut self, now: Time, key: JobKey, commands: &mut Commands) {
         if !self.state.is_complete(key) {
-            return;
+            return self.stop_idle_actors(key, commands);
         }
         self.record(Fact::JobEnded { key }, commands);
         self.timers.clear(Timer::JobDeadline(key));

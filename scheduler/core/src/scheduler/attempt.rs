@@ -34,6 +34,7 @@ impl Scheduler {
             self.cluster.mark_started(index);
         }
         self.set_state(key, TaskState::Running);
+        self.actor_started(key, executor, commands);
         let started = JobEvent::TaskStarted { task: key.index, attempt: attempt.number, executor };
         self.notify(key.job, started, commands);
     }
@@ -66,7 +67,9 @@ impl Scheduler {
         }
         match outcome {
             Outcome::Succeeded(reports) => {
-                self.estimates.measured(active.class, active.variant, run_time);
+                if !active.lasting {
+                    self.estimates.measured(active.class, active.variant, run_time);
+                }
                 self.succeed(now, key, executor, reports, commands);
             }
             Outcome::Failed(failure) => self.fail_attempt(now, key, failure, commands),
@@ -150,7 +153,11 @@ impl Scheduler {
 
     pub(super) fn finish(&mut self, index: crate::cluster::ActiveIndex) -> Option<Active> {
         let active = self.cluster.active(index)?;
-        let id = active.class;
+        let (id, attempt) = (active.class, active.attempt);
+        if self.classes.get(id).is_call() {
+            self.callees.depart(attempt);
+        }
+        let active = self.cluster.active(index)?;
         let request = &self.classes.get(id).variants[usize::from(active.variant)].request;
         self.capacity_came_back = true;
         let finished = self.cluster.finish(index, request);
@@ -211,6 +218,7 @@ impl Scheduler {
         self.record(Fact::TaskEnded { task: key, end }, commands);
         self.set_state(key, state);
         self.clear_timers_of(key);
+        self.callees.note_change(key);
         let attempt = self.state.task(key).map_or(0, |task| task.attempt);
         let last = self.soft.task(key).and_then(|soft| soft.last);
         let ended = JobEvent::TaskEnded {
@@ -235,6 +243,9 @@ impl Scheduler {
         let Some(job) = self.state.job(key.job) else { return };
         let task = &job.tasks[key.index as usize];
         let policy = job.template_of(key.index).retry;
+        if self.was_stopped(key, &failure) {
+            return self.end_task(key, TaskEnd::Succeeded(SmallVec::new()), commands);
+        }
         if !policy.on.contains(failure.kind) || task.retries >= policy.max_retries {
             self.end_unsuccessfully(now, key, TaskEnd::Failed(failure), commands);
             return;

@@ -38,6 +38,7 @@ impl Scheduler {
         for attempt in waiting {
             self.recall(executor, attempt, commands);
         }
+        self.move_actors(executor, commands);
         self.try_stop(executor, commands);
     }
 

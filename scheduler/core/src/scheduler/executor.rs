@@ -54,6 +54,9 @@ impl Scheduler {
                 self.on_replica_lost(executor, object, commands);
             }
             FromExecutor::ReplicaMoved { object, place } => entry.move_replica(object, place),
+            FromExecutor::Checkpointed { attempt, state } => {
+                self.on_checkpointed(executor, attempt, state, commands);
+            }
             FromExecutor::DrainRequested => self.drain(executor, commands),
         }
     }
@@ -126,6 +129,9 @@ impl Scheduler {
         for object in lost {
             self.lose_object(object, commands);
         }
+        for active in attempts.iter().filter(|active| self.classes.get(active.class).is_call()) {
+            self.callees.depart(active.attempt);
+        }
         // Parted first, so that the end of one does not reach for the attempt of another.
         let current: Vec<&Active> =
             attempts.iter().filter(|active| self.part_from_lost(active)).collect();
@@ -160,7 +166,12 @@ impl Scheduler {
         if !self.is_current(active.executor, active.attempt) {
             return; // Ended or taken back with a task that it needs.
         }
-        if active.claimed || active.started {
+        if self.classes.get(active.class).is_call() && !active.ahead {
+            // Whether it had its effect is not known.
+            let message = format!("{} was lost while its actor had the call", active.executor);
+            let failure = Failure::new(FailureKind::ActorLost, message);
+            self.fail_attempt(now, key, failure, commands);
+        } else if active.claimed || active.started {
             let message = format!("{} was lost while it had the attempt", active.executor);
             let failure = Failure::new(FailureKind::ExecutorLost, message);
             self.fail_attempt(now, key, failure, commands);

@@ -1,5 +1,6 @@
 //! The scheduler: events in, facts and commands out.
 
+mod actor;
 mod admit;
 mod attempt;
 mod cancel;
@@ -16,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drawloom_model::{AttemptId, ExecutorId, JobKey, ObjectKey, TaskKey, Time, ToExecutor};
 
-use crate::class::Classes;
+use crate::callees::Callees;
+use crate::class::{ClassId, Classes};
 use crate::cluster::{ActiveIndex, Cluster, RunAhead};
 use crate::config::Config;
 use crate::estimate::{Bandwidth, Estimates};
@@ -51,6 +53,7 @@ pub struct Scheduler {
     bandwidth: Bandwidth,
     ready: ReadyQueue,
     gangs: Gangs,
+    callees: Callees,
     timers: Timers,
     /// Attempts that ended for us but still hold their claims until their executor says so.
     departing: BTreeMap<AttemptId, ActiveIndex>,
@@ -78,6 +81,7 @@ impl Scheduler {
             bandwidth: Bandwidth::default(),
             ready: ReadyQueue::default(),
             gangs: Gangs::default(),
+            callees: Callees::default(),
             timers: Timers::default(),
             departing: BTreeMap::new(),
             followed: BTreeSet::new(),
@@ -133,6 +137,10 @@ impl Scheduler {
                 let answer = self.on_drain_requested(executor, commands);
                 self.answer(request, answer, commands);
             }
+            Event::ActorStopRequested { request, actor } => {
+                let answer = self.on_actor_stop_requested(&actor, commands);
+                self.answer(request, answer, commands);
+            }
             Event::RoundDue => self.on_round_due(now, commands),
         }
     }
@@ -162,7 +170,9 @@ impl Scheduler {
             self.ready.unblock();
         }
         let mut turns = self.gang_turns(worth_asking);
+        self.place_calls(now, commands);
         self.place_ready(now, &mut turns, commands);
+        self.relieve_crowded(commands);
         self.place_followers(now, commands);
         self.rebalance(commands);
         self.flush_releases(commands);
@@ -209,8 +219,21 @@ impl Scheduler {
         }
         let priority = job.priority_of(key.index);
         let class = self.soft.class_of(key.job, task.template);
+        let kind = self.classes.get(class);
+        if kind.is_call() {
+            return self.make_call_ready(key);
+        }
+        if kind.lasting && self.state.actor(key).is_some_and(|actor| actor.stopping) {
+            self.callees.stop_unplaced(key);
+            return self.set_state(key, TaskState::Ready);
+        }
         self.ready.push(class, priority, self.soft.rank(key), key);
         self.set_state(key, TaskState::Ready);
+    }
+
+    fn class_of_task(&self, key: TaskKey) -> ClassId {
+        let template = self.state.task(key).map_or(0, |task| task.template);
+        self.soft.class_of(key.job, template)
     }
 
     fn set_state(&mut self, key: TaskKey, state: TaskState) {
@@ -263,6 +286,10 @@ impl Scheduler {
             active.filter(|active| active.class == class).count()
                 + templates.iter().filter(|of| **of == class).count()
         });
+        let executors = self.cluster.executors();
+        let actives = executors.flat_map(|executor| self.cluster.actives_on(executor.id));
+        let calls = actives.filter(|active| self.classes.get(active.class).is_call());
+        self.callees.assert_sent(calls.map(|active| active.attempt));
         self.assert_gangs_whole();
     }
 

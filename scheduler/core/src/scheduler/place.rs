@@ -49,7 +49,7 @@ impl Scheduler {
         self.place_gangs(now, i32::MIN, turns, commands);
     }
 
-    fn is_ready(&self, task: TaskKey) -> bool {
+    pub(super) fn is_ready(&self, task: TaskKey) -> bool {
         self.soft.task(task).is_some_and(|soft| soft.state == TaskState::Ready)
     }
 
@@ -135,9 +135,10 @@ impl Scheduler {
         self.cluster.is_open(placement.executor)
             && variant.eligible.binary_search(&placement.executor).is_ok()
             && executor.account.capacity().fits_on(&variant.request, &placement.devices)
+            && executor.could_take(&variant.request, &placement.devices)
     }
 
-    fn carry_out(
+    pub(super) fn carry_out(
         &mut self,
         now: Time,
         key: TaskKey,
@@ -171,7 +172,14 @@ impl Scheduler {
         active.devices = placement.devices;
         active.claimed = standing == Standing::Claimed;
         self.classes.hold(class);
-        let request = &self.classes.get(class).variants[usize::from(placement.variant)].request;
+        let kind = self.classes.get(class);
+        active.lasting = kind.lasting;
+        if kind.is_call()
+            && let Some(actor) = self.callee(key)
+        {
+            self.callees.send(actor, attempt);
+        }
+        let request = &kind.variants[usize::from(placement.variant)].request;
         let run_nanos = placement.reason.run_nanos;
         let index = self.cluster.start(active, request, run_nanos, may_start);
         self.set_state(key, TaskState::Queued);
@@ -229,6 +237,7 @@ impl Scheduler {
             first_output: ObjectKey { job: job.key, index: task.first_output },
             priority: job.priority_of(index),
             set_aside: false,
+            actor: self.actor_part(job, index),
         }
     }
 
@@ -333,9 +342,13 @@ impl Scheduler {
     ) {
         let Some(job) = self.state.job(task.job) else { return };
         let class = self.soft.class_of(task.job, job.tasks[task.index as usize].template);
-        let placement = self.ask(task, class, |policy, candidate, view| {
-            policy.follow(now, candidate, executor, view)
-        });
+        let placement = if self.classes.get(class).is_call() {
+            self.follow_to_actor(task, executor)
+        } else {
+            self.ask(task, class, |policy, candidate, view| {
+                policy.follow(now, candidate, executor, view)
+            })
+        };
         if let Some(placement) = placement
             && placement.executor == executor
             && self.is_valid(&placement, class)
@@ -392,7 +405,8 @@ impl Scheduler {
             .filter(|active| !active.started)
             .filter(|active| {
                 let class = self.classes.get(active.class);
-                class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())
+                !class.is_call()
+                    && class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())
             })
             .take(wanted as usize)
             .map(|active| active.attempt)

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawloom_model::{
-    ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ObjectReport, ObjectType, TaskKey, Template,
-    Time,
+    AttemptId, ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ObjectReport, ObjectType, TaskKey,
+    Template, Time,
 };
 
 use super::Scheduler;
@@ -13,8 +13,8 @@ use crate::TaskState;
 use crate::policy::ReasonKind;
 use crate::state::{Content, Job, Phase};
 use crate::summary::{
-    Counters, ExecutorSummary, Explanation, JobSummary, ObjectState, ObjectSummary, TaskCounts,
-    TaskSummary,
+    ActorSummary, Counters, ExecutorSummary, Explanation, JobSummary, ObjectState, ObjectSummary,
+    TaskCounts, TaskSummary,
 };
 
 /// How many items of a list an explanation names.
@@ -188,6 +188,50 @@ impl Scheduler {
         })
     }
 
+    /// The actors of a job, or of all of them, in the order of jobs and tasks. Of ended jobs only
+    /// where one is asked for.
+    pub fn actors(&self, job: Option<JobKey>) -> Vec<ActorSummary> {
+        let wanted = |key: &JobKey| match job {
+            Some(job) => *key == job,
+            None => self.state.job(*key).is_some_and(|job| job.actors.unended > 0),
+        };
+        let jobs =
+            self.soft.keys_before(u64::MAX).filter(wanted).filter_map(|key| self.state.job(key));
+        let actors = jobs
+            .flat_map(|job| job.actors.iter().map(|(index, _)| TaskKey { job: job.key, index }));
+        let shown = |actor: &ActorSummary| job.is_some() || !actor.state.is_final();
+        actors.filter_map(|task| self.actor(task)).filter(shown).collect()
+    }
+
+    /// One actor.
+    pub fn actor(&self, key: TaskKey) -> Option<ActorSummary> {
+        let (job, soft) = (self.state.job(key.job)?, self.soft.task(key)?);
+        let actor = job.actors.get(key.index)?;
+        let (task, spec) = (&job.tasks[key.index as usize], job.template_of(key.index).actor()?);
+        Some(ActorSummary {
+            task: key,
+            job: job.id,
+            task_name: job.names.name(key.index).map(ToOwned::to_owned),
+            name: spec.name.clone(),
+            kind: spec.kind.name().to_owned(),
+            state: soft.state,
+            incarnation: task.attempt,
+            executor: soft.last.map(|last| last.executor),
+            lifetime: actor.lifetime,
+            stopping: actor.stopping,
+            calls_waiting: self.callees.waiting(key),
+            calls_sent: self.callees.sent(key),
+            restarts: task.retries,
+            checkpoint_bytes: actor.checkpoint.as_ref().map(|state| state.data.len() as u64),
+            failure: job.failures.get(&key.index).cloned(),
+        })
+    }
+
+    /// The incarnation of an actor that takes calls, and where it lives.
+    pub fn locate_actor(&self, actor: TaskKey) -> Option<(ExecutorId, AttemptId)> {
+        self.living(actor)
+    }
+
     /// Where an executor's objects can be fetched.
     pub fn executor_address(&self, executor: ExecutorId) -> Option<Arc<str>> {
         Some(self.cluster.executor(executor)?.address.clone())
@@ -212,6 +256,9 @@ impl Scheduler {
                 vec![self.explain_backoff(now, key, task.retries)]
             }
             TaskState::Waiting => self.explain_waiting(job, key.index),
+            TaskState::Ready if job.template_of(key.index).call().is_some() => {
+                self.explain_call(key)
+            }
             TaskState::Ready => match self.gang_of(key) {
                 Some(gang) => self.explain_gang(now, gang),
                 None => self.explain_ready(key, task.template),
@@ -308,6 +355,7 @@ impl Scheduler {
                 "its gang was placed as a whole, of {} executor(s) looked at",
                 reason.compared
             ),
+            ReasonKind::WithActor => "its actor is there".to_owned(),
         };
         format!(
             "variant {} was placed on {} ({name}): {why}; expected wait {:.6} s, {} bytes to fetch, run time {:.6} s",

@@ -11,6 +11,7 @@ use drawloom_model::{
     TaskKey, Template,
 };
 
+use super::actors::Actors;
 use super::{Effects, JobGangs, Names, Vault};
 use crate::{JobState, TaskEnd, TaskState};
 
@@ -41,6 +42,7 @@ pub(crate) struct Job {
     pub output_names: Names,
     pub gangs: JobGangs,
     pub failures: BTreeMap<u32, Failure>,
+    pub actors: Actors,
     /// Whether nothing more can be added.
     pub sealed: bool,
     pub ended: bool,
@@ -162,6 +164,7 @@ impl Job {
             output_names: Names::default(),
             gangs: JobGangs::default(),
             failures: BTreeMap::new(),
+            actors: Actors::default(),
             sealed: !graph.options.open,
             ended: false,
             unended: 0,
@@ -211,8 +214,20 @@ impl Job {
         }
         self.gangs.extend(&graph.gangs);
         self.unended += graph.tasks.len() as u32;
+        if graph.templates.iter().any(|template| template.actor().is_some()) {
+            self.admit_actors(first_task as u32);
+        }
         if self.sealed {
             self.drop_unused(first_literal, graph.literals.len(), effects);
+        }
+    }
+
+    fn admit_actors(&mut self, first: u32) {
+        for index in first..self.tasks.len() as u32 {
+            if let Some(actor) = self.template_of(index).actor() {
+                let lifetime = actor.lifetime;
+                self.actors.admit(index, lifetime);
+            }
         }
     }
 
@@ -317,6 +332,7 @@ impl Job {
             return;
         }
         self.unended -= 1;
+        self.actors.end(index);
         match end {
             TaskEnd::Succeeded(reports) => {
                 task.phase = Phase::Succeeded;

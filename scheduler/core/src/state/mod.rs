@@ -1,6 +1,7 @@
 //! The durable state: jobs, tasks and objects. [`State::apply`] is the only place where it changes,
 //! live and in recovery alike.
 
+mod actors;
 mod gangs;
 mod job;
 mod names;
@@ -11,6 +12,7 @@ use std::ops::{Bound, RangeBounds as _};
 
 use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, ObjectKey, ObjectReport, TaskKey};
 
+pub(crate) use actors::Actor;
 pub(crate) use gangs::JobGangs;
 pub(crate) use job::{Content, Job, NONE, Object, Phase, Task, fingerprint};
 pub(crate) use names::Names;
@@ -26,6 +28,8 @@ pub struct State {
     by_id: BTreeMap<JobId, JobKey>,
     by_token: BTreeMap<Box<str>, JobKey>,
     vault: Vault,
+    /// Actors that have not ended, by their names in the cluster.
+    actor_names: BTreeMap<Box<str>, TaskKey>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -69,11 +73,13 @@ impl State {
                 let mut admitted = Job::new(*key, *job, token.clone(), graph);
                 admitted.admit(graph, &mut self.vault, effects);
                 self.insert(*key, admitted);
+                self.name_actors(*key, 0);
             }
             Fact::TasksAdmitted { key, graph } => {
                 if let Some(job) = slot_job(&mut self.slots, *key) {
                     job.admit(graph, &mut self.vault, effects);
                 }
+                self.name_actors(*key, graph.first_task);
             }
             Fact::JobSealed { key } => {
                 if let Some(job) = slot_job(&mut self.slots, *key) {
@@ -88,8 +94,19 @@ impl State {
             }
             Fact::AttemptEnded { task, cause } => self.end_attempt(*task, cause),
             Fact::TaskEnded { task, end } => {
+                self.free_actor_name(*task);
                 if let Some(job) = slot_job(&mut self.slots, task.job) {
                     job.end_task(task.index, end, &mut self.vault, effects);
+                }
+            }
+            Fact::ActorStopping { task } => {
+                if let Some(actor) = self.actor_mut(*task) {
+                    actor.stopping = true;
+                }
+            }
+            Fact::ActorCheckpointed { task, state } => {
+                if let Some(actor) = self.actor_mut(*task) {
+                    actor.checkpoint = Some(state.clone());
                 }
             }
             Fact::JobEnded { key } => {
@@ -130,6 +147,47 @@ impl State {
         if let Some(object) = object {
             object.content = Content::Dropped;
         }
+    }
+
+    /// Enters the names of a job's actors from a task on.
+    fn name_actors(&mut self, key: JobKey, first_task: u32) {
+        let Some(job) = slot_job(&mut self.slots, key) else { return };
+        for (index, _) in job.actors.iter().filter(|(index, _)| *index >= first_task) {
+            let name = job.template_of(index).actor().and_then(|actor| actor.name.as_deref());
+            if let Some(name) = name {
+                self.actor_names.insert(name.into(), TaskKey { job: key, index });
+            }
+        }
+    }
+
+    fn free_actor_name(&mut self, key: TaskKey) {
+        if self.actor_names.is_empty() {
+            return;
+        }
+        let Some(job) = slot_job(&mut self.slots, key.job) else { return };
+        if job.actors.get(key.index).is_none() {
+            return;
+        }
+        let name = job.template_of(key.index).actor().and_then(|actor| actor.name.as_deref());
+        if let Some(name) = name
+            && self.actor_names.get(name) == Some(&key)
+        {
+            self.actor_names.remove(name);
+        }
+    }
+
+    fn actor_mut(&mut self, key: TaskKey) -> Option<&mut Actor> {
+        slot_job(&mut self.slots, key.job)?.actors.get_mut(key.index)
+    }
+
+    /// The task's actor, if it makes one.
+    pub(crate) fn actor(&self, key: TaskKey) -> Option<&Actor> {
+        self.job(key.job)?.actors.get(key.index)
+    }
+
+    /// The actor of that name that has not ended.
+    pub(crate) fn actor_named(&self, name: &str) -> Option<TaskKey> {
+        self.actor_names.get(name).copied()
     }
 
     fn insert(&mut self, key: JobKey, job: Job) {

@@ -1,5 +1,6 @@
 //! The gRPC services: thin adapters between the wire and the driver's handle.
 
+mod actors;
 mod cluster;
 mod company;
 mod exchange;
@@ -157,6 +158,27 @@ impl v1::scheduler_server::Scheduler for Clients {
         request: Request<v1::ReleaseObjectRequest>,
     ) -> Answer<v1::ReleaseObjectReply> {
         answer(put::release(&self.handle, request.into_inner()).await)
+    }
+
+    async fn locate_actor(
+        &self,
+        request: Request<v1::LocateActorRequest>,
+    ) -> Answer<v1::LocateActorReply> {
+        answer(actors::locate(&self.handle, request.into_inner()).await)
+    }
+
+    async fn stop_actor(
+        &self,
+        request: Request<v1::StopActorRequest>,
+    ) -> Answer<v1::StopActorReply> {
+        answer(actors::stop(&self.handle, request.into_inner()).await)
+    }
+
+    async fn list_actors(
+        &self,
+        request: Request<v1::ListActorsRequest>,
+    ) -> Answer<v1::ListActorsReply> {
+        answer(actors::list(&self.handle, request.into_inner()).await)
     }
 }
 
