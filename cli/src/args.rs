@@ -3,8 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    actors, bench, call, cancel, completions, executor, get, jobs, kernels, nodes, objects, put,
-    release, run, scheduler, schema, status, submit, tasks, timeline, top, up, watch, why,
+    actors, add, bench, call, cancel, completions, executor, get, jobs, kernels, nodes, objects,
+    put, release, run, scheduler, schema, status, submit, tasks, timeline, top, up, watch, why,
 };
 
 /// Where commands look for a scheduler unless told otherwise.
@@ -67,6 +67,7 @@ pub enum Command {
     Executor(executor::ExecutorCommand),
     Run(run::Run),
     Submit(submit::Submit),
+    Add(add::Add),
     Watch(watch::Watch),
     Status(status::Status),
     Jobs(jobs::Jobs),

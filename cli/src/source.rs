@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use drawloom_client::{Client, JobHandle};
-use drawloom_graphfile::{FileObject, LoadOptions, Loaded, Place, load};
+use drawloom_graphfile::{LoadOptions, Loaded, Place, load};
 use drawloom_model::{ObjectId, TaskGraph, Value};
 
 use crate::quantity::parse_pair;
@@ -42,51 +42,81 @@ impl Source {
     }
 }
 
+/// A graph whose data files are put.
+pub struct Prepared {
+    /// The graph.
+    pub graph: TaskGraph,
+    places: Vec<Place>,
+    put: Vec<ObjectId>,
+}
+
+impl Prepared {
+    /// Puts a loaded graph's data files.
+    ///
+    /// # Errors
+    /// When a file cannot be put; then none stays.
+    pub async fn put(client: &Client, loaded: Loaded) -> Result<Prepared> {
+        let Loaded { graph, files, places } = loaded;
+        let mut prepared = Prepared { graph, places, put: Vec::with_capacity(files.len()) };
+        for file in files {
+            let object = client.put(Value::blob(file.bytes)).await;
+            let object = object.with_context(|| format!("{} cannot be put", file.path.display()));
+            if object.is_err() {
+                prepared.release(client).await;
+            }
+            let object = object?;
+            if let Some(external) = prepared.graph.externals.get_mut(file.external as usize) {
+                *external = object;
+            }
+            prepared.put.push(object);
+        }
+        Ok(prepared)
+    }
+
+    /// Lets go of the data files: the job, if there is one, holds what it takes.
+    pub async fn release(&self, client: &Client) {
+        for object in &self.put {
+            if let Err(error) = client.release(*object).await {
+                tracing::warn!(%object, %error, "a data file that was put could not be released");
+            }
+        }
+    }
+
+    /// An answer whose error names the line of the task at fault, of those from `first_task` on.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn with_lines<T>(
+        &self,
+        first_task: u32,
+        answer: Result<T, drawloom_client::Error>,
+    ) -> Result<T> {
+        answer.map_err(|error| {
+            let place = error
+                .task()
+                .and_then(|task| self.places.get(task.checked_sub(first_task)? as usize));
+            match place {
+                Some(Place { path, line }) => {
+                    let context = format!("{}:{line}", path.display());
+                    anyhow::Error::new(error).context(context)
+                }
+                None => error.into(),
+            }
+        })
+    }
+}
+
 /// Submits a loaded graph with its data files.
 ///
 /// # Errors
 /// When a file cannot be put, or the graph is refused: with the line of the task at fault.
 pub async fn submit(client: &Client, loaded: Loaded, token: Option<String>) -> Result<JobHandle> {
-    let Loaded { mut graph, files, places } = loaded;
-    let put = put_files(client, &mut graph, files).await?;
+    let mut prepared = Prepared::put(client, loaded).await?;
+    let graph = std::mem::take(&mut prepared.graph);
     let submitted = match token {
         Some(token) => client.submit_with_token(graph, token).await,
         None => client.submit(graph).await,
     };
-    // The job, if there is one, holds what it takes.
-    release(client, put).await;
-    submitted.map_err(|error| {
-        match error.task().and_then(|task| places.get(task as usize).cloned()) {
-            Some(Place { path, line }) => {
-                anyhow::Error::new(error).context(format!("{}:{line}", path.display()))
-            }
-            None => error.into(),
-        }
-    })
-}
-
-/// Puts the data files of a graph and writes their ids into it.
-async fn put_files(
-    client: &Client,
-    graph: &mut TaskGraph,
-    files: Vec<FileObject>,
-) -> Result<Vec<ObjectId>> {
-    let mut put = Vec::with_capacity(files.len());
-    for file in files {
-        let object = client.put(Value::blob(file.bytes)).await;
-        let object = object.with_context(|| format!("{} cannot be put", file.path.display()))?;
-        if let Some(external) = graph.externals.get_mut(file.external as usize) {
-            *external = object;
-        }
-        put.push(object);
-    }
-    Ok(put)
-}
-
-async fn release(client: &Client, objects: Vec<ObjectId>) {
-    for object in objects {
-        if let Err(error) = client.release(object).await {
-            tracing::warn!(%object, %error, "a data file that was put could not be released");
-        }
-    }
+    prepared.release(client).await;
+    prepared.with_lines(0, submitted)
 }

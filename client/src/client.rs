@@ -152,6 +152,22 @@ impl Client {
         addition
     }
 
+    /// Waits until tasks of a job have ended; their states, in the order of `tasks`.
+    ///
+    /// `waiter` is the running attempt of the same job, its task and its number, that does nothing
+    /// until then: others have its cores. See [`TaskContext`] for programs that tasks run.
+    ///
+    /// # Errors
+    /// There is no such job or task, the attempt does not run, or it would wait for itself.
+    pub async fn wait_tasks(
+        &self,
+        job: JobId,
+        tasks: Vec<u32>,
+        waiter: Option<(u32, u32)>,
+    ) -> Result<Vec<TaskState>, Error> {
+        self.transport.wait_tasks(job, tasks, waiter).await
+    }
+
     /// Says that nothing more will be added to an open job.
     ///
     /// # Errors

@@ -52,6 +52,14 @@ pub enum Error {
     /// The scheduler or an executor sent something that cannot be understood.
     #[error("a reply cannot be understood: {0}")]
     BadReply(String),
+    /// This process was not started by a task that may add tasks to its job.
+    #[error("{}", not_in_task(variable, value.as_deref()))]
+    NotInTask {
+        /// The environment variable at fault.
+        variable: &'static str,
+        /// What it says, where it is there.
+        value: Option<String>,
+    },
     /// The cluster in this process has stopped.
     #[error("the cluster has stopped")]
     Stopped,
@@ -82,9 +90,28 @@ impl Error {
             | Error::JobLost { .. }
             | Error::WrongType(_)
             | Error::BadReply(_)
+            | Error::NotInTask { .. }
             | Error::Stopped => false,
         }
     }
+}
+
+impl Error {
+    /// Whether others added tasks to the job meanwhile, so that the addition must be built anew.
+    pub(crate) fn is_outrun(&self) -> bool {
+        let Error::Refused { code: Code::FailedPrecondition, field, .. } = self else {
+            return false;
+        };
+        field.as_deref() == Some("first_task")
+    }
+}
+
+fn not_in_task(variable: &str, value: Option<&str>) -> String {
+    let what = match value {
+        Some(value) => format!("{variable} means nothing: {value:?}"),
+        None => format!("{variable} is not set"),
+    };
+    format!("{what}; only processes of tasks with `spawns` can add to their own job")
 }
 
 impl From<Rejection> for Error {

@@ -59,6 +59,7 @@
 
 mod actor;
 mod client;
+mod context;
 mod error;
 mod event;
 mod events;
@@ -79,6 +80,7 @@ pub use actor::{
     Outstanding, PendingCall,
 };
 pub use client::Client;
+pub use context::TaskContext;
 /// The words that graphs are made of.
 pub use drawloom_model::{Attributes, Input, JobId, ObjectId, TaskGraph, Value};
 /// How tasks start together.

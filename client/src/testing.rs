@@ -108,6 +108,14 @@ impl Transport for Script {
         nobody()
     }
 
+    fn wait_tasks(
+        &self,
+        _: JobId,
+        _: Vec<u32>,
+        _: Option<(u32, u32)>,
+    ) -> Answer<'_, Vec<TaskState>> {
+        nobody()
+    }
     fn close(&self, _: JobId) -> Answer<'_, ()> {
         nobody()
     }

@@ -66,6 +66,14 @@ pub trait Transport: Send + Sync {
     fn close(&self, job: JobId) -> Answer<'_, ()>;
     /// Cancels the tasks, or the whole job where none are named; answers how many were cancelled.
     fn cancel(&self, job: JobId, tasks: Option<Vec<TaskRef>>) -> Answer<'_, u32>;
+    /// Waits until the tasks have ended; their states. `waiter` is the attempt (task and number)
+    /// of the same job that waits.
+    fn wait_tasks(
+        &self,
+        job: JobId,
+        tasks: Vec<u32>,
+        waiter: Option<(u32, u32)>,
+    ) -> Answer<'_, Vec<TaskState>>;
     fn watch(&self, job: JobId, from_seq: u64) -> Answer<'_, EventReceiver>;
     fn jobs(&self, page: PageRequest, states: Vec<JobState>) -> Answer<'_, Page<JobView>>;
     fn tasks(

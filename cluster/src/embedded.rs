@@ -5,7 +5,10 @@ use std::sync::Arc;
 use drawloom_client::Client;
 use drawloom_executor::{ExecutorError, Handle as ExecutorHandle};
 use drawloom_model::FromExecutor;
-use drawloom_scheduler::{Attachment, DriverConfig, Handle, Stopped, driver};
+use drawloom_scheduler::{
+    Attachment, DriverConfig, Handle, Listen, RequestLimits, Service, ServiceError, Stopped, driver,
+};
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::local::Local;
@@ -17,6 +20,9 @@ pub struct Config {
     pub scheduler: DriverConfig,
     /// The executor's. It needs no address: nobody fetches from it over a network.
     pub executor: drawloom_executor::Config,
+    /// Whether processes that the cluster runs can reach it, so that they can add tasks: over Unix
+    /// sockets in a directory of their own.
+    pub serves_processes: bool,
 }
 
 /// Why an embedded cluster cannot start.
@@ -28,6 +34,12 @@ pub enum StartError {
     /// The runtime is being shut down.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// There is no place for its sockets.
+    #[error("no directory for sockets: {0}")]
+    Directory(#[source] std::io::Error),
+    /// It cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServiceError),
 }
 
 /// A cluster inside this process. Dropping it ends it without waiting for what runs.
@@ -36,6 +48,8 @@ pub struct Embedded {
     scheduler: Handle,
     executor: ExecutorHandle,
     client: Client,
+    /// Where its sockets are; removed with them.
+    _directory: Option<TempDir>,
 }
 
 impl Embedded {
@@ -47,13 +61,22 @@ impl Embedded {
         let scheduler = driver::start(config.scheduler);
         let (outbox, news) = mpsc::unbounded_channel();
         let (orders, inbox) = mpsc::unbounded_channel();
-        let executor = drawloom_executor::start(config.executor, outbox, inbox).await?;
+        let (mut directory, mut settings) = (None, config.executor);
+        if config.serves_processes {
+            let place = tempfile::Builder::new().prefix("drawloom-cluster-").tempdir();
+            let place = directory.insert(place.map_err(StartError::Directory)?).path();
+            let scheduler_socket = Listen::Unix(place.join("scheduler"));
+            settings.endpoint = Some(scheduler_socket.to_string());
+            settings.listen.get_or_insert(Listen::Unix(place.join("objects")));
+            serve(scheduler.clone(), scheduler_socket).await?;
+        }
+        let executor = drawloom_executor::start(settings, outbox, inbox).await?;
         let attachment = scheduler.attach(executor.info.clone(), orders).await?;
         let id = attachment.executor();
         tokio::spawn(pass_on(news, attachment));
         let transport = Local::new(scheduler.clone(), executor.objects(), executor.actors(), id);
         let client = Client::with_transport(Arc::new(transport));
-        Ok(Embedded { scheduler, executor, client })
+        Ok(Embedded { scheduler, executor, client, _directory: directory })
     }
 
     /// A client of this cluster.
@@ -82,6 +105,17 @@ impl Embedded {
         self.scheduler.stop().await;
         self.scheduler.stopped().await;
     }
+}
+
+/// Serves the scheduler until it ends.
+async fn serve(scheduler: Handle, listen: Listen) -> Result<(), ServiceError> {
+    let service = Service::beside(scheduler, &[listen], RequestLimits::default()).await?;
+    tokio::spawn(async move {
+        if let Err(error) = service.run(std::future::pending()).await {
+            tracing::error!(%error, "processes cannot reach the cluster any more");
+        }
+    });
+    Ok(())
 }
 
 /// Passes the executor's news on until either side has ended.

@@ -230,7 +230,7 @@ fn mistakes_are_named_with_their_lines() {
         ),
         (
             "job(nme = 'x')",
-            "nme: unknown field; there are: priority, deadline, on_failure, wait_for_resources",
+            "nme: unknown field; there are: priority, deadline, on_failure, wait_for_resources, open",
         ),
         ("fail('no', 'way')", "fail: no way"),
         ("1 // 0", "Floor division by zero: 1 // 0"),

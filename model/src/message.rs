@@ -6,7 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::{
-    AttemptId, DeviceIndex, Failure, ObjectKey, ObjectType, TaskKey, Template, TemplateKey, Value,
+    AttemptId, DeviceIndex, Failure, JobId, ObjectKey, ObjectType, TaskKey, Template, TemplateKey,
+    Value,
 };
 
 /// From the scheduler to an executor. Handled in the order of sending.
@@ -21,6 +22,16 @@ pub enum ToExecutor {
     },
     /// Give this attempt back if it has not started. Answered by `Recalled` if so.
     Recall {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// This attempt waits for tasks of its job: its cores are for others meanwhile.
+    Suspend {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// What a suspended attempt waited for has ended: give it cores again. Answered by `Resumed`.
+    Resume {
         /// The attempt.
         attempt: AttemptId,
     },
@@ -96,6 +107,8 @@ pub struct Assignment {
     /// Whether its room is set aside from its arrival on, ahead of every attempt that arrives
     /// later: so with members of a gang, which the scheduler sends only where they fit at once.
     pub set_aside: bool,
+    /// The job's public id, where what runs may add tasks to it.
+    pub job_id: Option<JobId>,
     /// What only actors and calls have.
     pub actor: Option<Box<ActorPart>>,
 }
@@ -143,6 +156,11 @@ pub enum FromExecutor {
     Ended(Box<AttemptEnd>),
     /// The attempt had not started and is given back.
     Recalled {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// A suspended attempt has cores again.
+    Resumed {
         /// The attempt.
         attempt: AttemptId,
     },

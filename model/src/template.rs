@@ -79,6 +79,13 @@ impl Variant {
     }
 }
 
+impl Variant {
+    /// Whether what runs may add tasks to its job.
+    pub fn spawns(&self) -> bool {
+        matches!(&self.run, Run::Process(process) if process.spawns)
+    }
+}
+
 /// What to run.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Run {
@@ -126,6 +133,9 @@ pub struct ProcessSpec {
     pub inputs: Vec<ProcessInput>,
     /// Where each of the task's outputs comes from, in order.
     pub outputs: Vec<ProcessOutput>,
+    /// Whether it may add tasks to its job and wait for them: then it is told where the scheduler
+    /// is, and not pinned to its cores, which others have while it waits.
+    pub spawns: bool,
 }
 
 impl ProcessSpec {

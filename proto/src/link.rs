@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drawloom_model::{
     ActorPart, AfterStop, AssignedInput, Assignment, AttemptEnd, AttemptId, DeviceIndex,
-    FromExecutor, InputSource, JobKey, ObjectKey, ObjectReport, Outcome, ReplicaPlace, TaskKey,
-    Template, TemplateKey, ToExecutor,
+    FromExecutor, InputSource, JobId, JobKey, ObjectKey, ObjectReport, Outcome, ParseIdError,
+    ReplicaPlace, TaskKey, Template, TemplateKey, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -33,6 +33,8 @@ impl TemplateSender {
             }
             ToExecutor::Cancel { attempt } => Order::Cancel(attempt.into()),
             ToExecutor::Recall { attempt } => Order::Recall(attempt.into()),
+            ToExecutor::Suspend { attempt } => Order::Suspend(attempt.into()),
+            ToExecutor::Resume { attempt } => Order::Resume(attempt.into()),
             ToExecutor::Release { objects } => Order::Release(v1::ObjectKeys {
                 keys: objects.into_iter().map(Into::into).collect(),
             }),
@@ -93,6 +95,7 @@ fn encode_assignment(assignment: Assignment) -> v1::Assignment {
         set_aside: assignment.set_aside,
         restore,
         callee,
+        job_id: assignment.job_id.map(|job| job.to_string()).unwrap_or_default(),
     }
 }
 
@@ -131,6 +134,8 @@ impl TemplateReceiver {
             )),
             Order::Cancel(attempt) => ToExecutor::Cancel { attempt: attempt.into() },
             Order::Recall(attempt) => ToExecutor::Recall { attempt: attempt.into() },
+            Order::Suspend(attempt) => ToExecutor::Suspend { attempt: attempt.into() },
+            Order::Resume(attempt) => ToExecutor::Resume { attempt: attempt.into() },
             Order::Release(objects) => {
                 ToExecutor::Release { objects: objects.keys.into_iter().map(Into::into).collect() }
             }
@@ -189,8 +194,18 @@ impl TemplateReceiver {
                 (None, Some(state)) => Some(Box::new(ActorPart::Restore(state))),
                 (None, None) => None,
             },
+            job_id: job_id(&wire.job_id)?,
         })
     }
+}
+
+fn job_id(text: &str) -> Result<Option<JobId>, FieldError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let job =
+        text.parse().map_err(|error: ParseIdError| FieldError::new("job_id", error.to_string()));
+    job.map(Some)
 }
 
 fn decode_input(wire: v1::AssignedInput, home: JobKey) -> Result<AssignedInput, FieldError> {
@@ -224,6 +239,7 @@ impl From<FromExecutor> for v1::FromExecutor {
                 let (attempt, state) = (Some(attempt.into()), Some(state.into()));
                 News::Checkpointed(v1::Checkpointed { attempt, state })
             }
+            FromExecutor::Resumed { attempt } => News::Resumed(attempt.into()),
         };
         v1::FromExecutor { news: Some(news) }
     }
@@ -255,6 +271,7 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
                 attempt: required(wire.attempt, "checkpointed.attempt")?.into(),
                 state: nested(wire.state, "checkpointed.state")?,
             },
+            News::Resumed(attempt) => FromExecutor::Resumed { attempt: attempt.into() },
         })
     }
 }

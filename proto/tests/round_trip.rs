@@ -8,7 +8,7 @@ use drawloom_model::{
     ActorKind, ActorPart, ActorRef, ActorSpec, AfterStop, AssignedInput, Assignment, AttemptEnd,
     AttemptId, Attribute, Backoff, CallSpec, Capacity, Constraints, DType, Demand, DeviceCapacity,
     DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, Failure, FailureKind, FromExecutor, Gang,
-    GangStrategy, GpuRequest, Input, InputSource, JobKey, KernelCall, LabelOperator,
+    GangStrategy, GpuRequest, Input, InputSource, JobId, JobKey, KernelCall, LabelOperator,
     LabelRequirement, Lifetime, Literal, NamedOutput, NumaNode, ObjectId, ObjectKey, ObjectReport,
     ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec, ReplicaPlace, ResourceRequest,
     RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey, Template, TemplateKey, ToExecutor,
@@ -53,10 +53,12 @@ fn run() -> impl Strategy<Value = Run> {
         name().prop_map(ProcessOutput::File),
     ];
     let env = btree_map(name(), name(), 0..3);
-    let process = (vec(name(), 0..3), env, option::of(name()), vec(input, 0..3), vec(output, 0..3))
-        .prop_map(|(argv, env, working_directory, inputs, outputs)| {
-            Run::Process(ProcessSpec { argv, env, working_directory, inputs, outputs })
-        });
+    let files = (vec(input, 0..3), vec(output, 0..3));
+    let process = (vec(name(), 0..3), env, option::of(name()), files, any::<bool>()).prop_map(
+        |(argv, env, working_directory, (inputs, outputs), spawns)| {
+            Run::Process(ProcessSpec { argv, env, working_directory, inputs, outputs, spawns })
+        },
+    );
     let constants = || btree_map(name(), attribute(), 0..3);
     let actor =
         (name(), constants(), option::of(name()), any::<bool>(), any::<u32>(), option::of(1..9u32))
@@ -257,6 +259,7 @@ fn assignment() -> impl Strategy<Value = Assignment> {
                 priority,
                 actor,
                 set_aside,
+                job_id: (priority % 2 == 0).then_some(JobId(7)),
             }
         })
 }
@@ -266,6 +269,8 @@ fn to_executor() -> impl Strategy<Value = ToExecutor> {
         assignment().prop_map(|assignment| ToExecutor::Run(Box::new(assignment))),
         attempt().prop_map(|attempt| ToExecutor::Cancel { attempt }),
         attempt().prop_map(|attempt| ToExecutor::Recall { attempt }),
+        attempt().prop_map(|attempt| ToExecutor::Suspend { attempt }),
+        attempt().prop_map(|attempt| ToExecutor::Resume { attempt }),
         vec(object(), 0..3).prop_map(|objects| ToExecutor::Release { objects }),
         (object(), sources()).prop_map(|(object, sources)| ToExecutor::Replicate {
             object,
@@ -321,6 +326,7 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
         Just(FromExecutor::DrainRequested),
         (attempt(), value())
             .prop_map(|(attempt, state)| FromExecutor::Checkpointed { attempt, state }),
+        attempt().prop_map(|attempt| FromExecutor::Resumed { attempt }),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod actors;
+pub mod add;
 pub mod bench;
 pub mod call;
 pub mod cancel;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Executor(command) => command.run(&global).await,
         Command::Run(command) => command.run(&global).await,
         Command::Submit(command) => command.run(&global).await,
+        Command::Add(command) => command.run(&global).await,
         Command::Watch(command) => command.run(&global).await,
         Command::Status(command) => command.run(&global).await,
         Command::Jobs(command) => command.run(&global).await,

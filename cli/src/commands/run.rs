@@ -1,5 +1,6 @@
 //! `drawloom run`: a graph file from start to end.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use drawloom_client::{
     TaskRef,
 };
 use drawloom_cluster::{Config, Embedded};
-use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value};
+use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value, Variant};
 use serde_json::{Map, json};
 
 use crate::args::Global;
@@ -70,7 +71,10 @@ impl Run {
             let client = super::connect(global).await?;
             return run_graph(global, &client, loaded, timeline, &mut interrupts).await;
         }
-        let mut cluster = Embedded::start(self.cluster_config()).await?;
+        let mut config = self.cluster_config();
+        let mut variants = loaded.graph.templates.iter().flat_map(|template| &template.variants);
+        config.serves_processes = variants.any(Variant::spawns);
+        let mut cluster = Embedded::start(config).await?;
         let client = cluster.client();
         let code = tokio::select! {
             code = run_graph(global, &client, loaded, timeline, &mut interrupts) => code,
@@ -101,6 +105,7 @@ async fn run_graph(
     interrupts: &mut Interrupts,
 ) -> Result<ExitCode> {
     let before = client.cluster().await?;
+    let wanted = loaded.graph.outputs.iter().map(|output| output.name.clone()).collect();
     let mut job = submit(client, loaded, None).await?;
     if !global.quiet {
         note!("{} with {} tasks", job.id(), job.tasks());
@@ -110,7 +115,7 @@ async fn run_graph(
     match follow(client, &mut job, &mut tally, shown.as_mut(), interrupts).await? {
         Followed::Abandoned => Ok(ExitCode::from(INTERRUPTED)),
         Followed::ToTheEnd => {
-            let report = Report::collect(client, &job, tally, &before).await?;
+            let report = Report::collect(client, &job, tally, &before, &wanted).await?;
             report.show(global, client).await?;
             if let Some(timeline) = timeline {
                 timeline.write(client, job.id()).await?;
@@ -142,8 +147,11 @@ impl Report {
         job: &JobHandle,
         tally: Tally,
         before: &ClusterView,
+        wanted: &BTreeSet<String>,
     ) -> Result<Self> {
-        let detail = client.describe(job.id()).await?;
+        let mut detail = client.describe(job.id()).await?;
+        // Tasks that were added meanwhile have outputs too: those are for whoever added them.
+        detail.outputs.retain(|(name, _)| wanted.contains(name));
         let makespan = detail.job.makespan().unwrap_or_else(|| tally.elapsed());
         let devices = used(before, &client.cluster().await?, makespan);
         let state = tally.state().unwrap_or(detail.job.state);

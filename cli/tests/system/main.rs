@@ -9,5 +9,6 @@ mod gangs;
 mod harness;
 mod run;
 mod sdk;
+mod spawn;
 mod timeline;
 mod top;

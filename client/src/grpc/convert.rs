@@ -72,7 +72,7 @@ pub(super) fn wire_task_state(state: TaskState) -> v1::TaskState {
     }
 }
 
-fn task_state(wire: i32) -> Result<TaskState, Error> {
+pub(super) fn task_state(wire: i32) -> Result<TaskState, Error> {
     let known = TaskState::ALL.into_iter().find(|state| wire_task_state(*state) as i32 == wire);
     known.ok_or_else(|| missing("a task's state"))
 }

@@ -140,6 +140,19 @@ impl Transport for Grpc {
         call!(self.cancel(request) => |reply: v1::CancelReply| Ok(reply.tasks))
     }
 
+    fn wait_tasks(
+        &self,
+        job: JobId,
+        tasks: Vec<u32>,
+        waiter: Option<(u32, u32)>,
+    ) -> Answer<'_, Vec<TaskState>> {
+        let waiter = waiter.map(|(task, attempt)| v1::WaitingAttempt { task, attempt });
+        let request = v1::WaitTasksRequest { job: job.to_string(), tasks, waiter };
+        call!(self.wait_tasks(request) => |reply: v1::WaitTasksReply| {
+            reply.states.into_iter().map(convert::task_state).collect()
+        })
+    }
+
     fn watch(&self, job: JobId, from_seq: u64) -> Answer<'_, EventReceiver> {
         Box::pin(async move {
             let request = v1::WatchRequest { job: job.to_string(), from_seq };

@@ -174,6 +174,23 @@ impl Transport for Local {
         })
     }
 
+    fn wait_tasks(
+        &self,
+        job: JobId,
+        tasks: Vec<u32>,
+        waiter: Option<(u32, u32)>,
+    ) -> Answer<'_, Vec<TaskState>> {
+        Box::pin(async move {
+            let event = |request| Event::WaitRequested { request, job, tasks, waiter };
+            match self.ask(event).await? {
+                Reply::TasksEnded { states } => {
+                    Ok(states.into_iter().map(convert::task_state).collect())
+                }
+                _ => Ok(Vec::new()),
+            }
+        })
+    }
+
     fn watch(&self, job: JobId, from_seq: u64) -> Answer<'_, EventReceiver> {
         Box::pin(async move {
             let log = self.log(job).await?;

@@ -216,6 +216,24 @@ impl Admission {
         self.cores.give_back(cores);
     }
 
+    /// What attempts of this class ask for.
+    pub(crate) fn request(&self, class: ClassId) -> &ResourceRequest {
+        &self.classes[class.0 as usize].request
+    }
+
+    /// Gives back the cores of an attempt of this class, which keeps the rest.
+    pub(crate) fn give_back_cores(&mut self, class: ClassId, cores: &[u32]) {
+        self.free.cpu_milli += self.request(class).cpu_milli;
+        self.cores.give_back(cores);
+    }
+
+    /// Gives back what an attempt of this class kept when it gave back its cores.
+    pub(crate) fn give_back_all_but_cores(&mut self, class: ClassId) {
+        let class = &self.classes[class.0 as usize];
+        let kept = ResourceRequest { cpu_milli: 0, ..class.request.clone() };
+        self.free.give_back(&kept, &class.devices);
+    }
+
     /// Forgets every class. Only while no attempt is here.
     pub(crate) fn forget_classes(&mut self) {
         self.classes.clear();

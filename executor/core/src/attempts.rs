@@ -60,6 +60,18 @@ pub(crate) struct Running {
     pub reads: SmallVec<[ObjectKey; 2]>,
     /// What becomes of an actor that was told to end.
     pub stopping: Option<AfterStop>,
+    pub suspension: Suspension,
+}
+
+/// Whether a running attempt waits for tasks of its job, and has no cores meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Suspension {
+    /// It has cores.
+    AtWork,
+    /// It waits.
+    Waiting,
+    /// What it waited for has ended: it queues for cores, in this class.
+    WantsCores(ClassId),
 }
 
 impl Entry {

@@ -1,6 +1,7 @@
 //! The machine: one function per thing that can happen.
 
 mod staging;
+mod suspension;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use drawloom_model::{
 use smallvec::SmallVec;
 
 use crate::admission::{Admission, ClassId};
-use crate::attempts::{Attempts, Entry, Running, Stage, Token};
+use crate::attempts::{Attempts, Entry, Running, Stage, Suspension, Token};
 use crate::cores::{CoreSet, Cores};
 use crate::objects::{Found, Objects};
 use crate::room::Rooms;
@@ -44,6 +45,8 @@ pub struct Executor {
     staged: BTreeMap<u64, Token>,
     /// How many attempts run.
     running: usize,
+    /// Of these, attempts that wait for tasks.
+    suspended: usize,
     /// Attempts that became ready during the event at hand.
     ready: Vec<Token>,
     started: Vec<(Token, Cores)>,
@@ -70,6 +73,7 @@ impl Executor {
             can_spill: config.can_spill,
             staged: BTreeMap::new(),
             running: 0,
+            suspended: 0,
             ready: Vec::new(),
             started: Vec::new(),
             set_aside: BTreeMap::new(),
@@ -134,6 +138,8 @@ impl Executor {
             ToExecutor::Run(assignment) => self.on_run(now, assignment, commands),
             ToExecutor::Cancel { attempt } => self.on_cancel(now, attempt, commands),
             ToExecutor::Recall { attempt } => self.on_recall(attempt, commands),
+            ToExecutor::Suspend { attempt } => self.on_suspend(attempt),
+            ToExecutor::Resume { attempt } => self.on_resume(attempt),
             ToExecutor::Release { objects } => self.on_release(now, objects, commands),
             ToExecutor::Replicate { object, sources } => {
                 if let Some(size_bytes) = self.objects.size_bytes(object) {
@@ -388,7 +394,7 @@ impl Executor {
         if let Some(deadline) = running.deadline {
             self.deadlines.remove(&(deadline, token));
         }
-        self.admission.give_back(entry.class, &running.cores);
+        self.return_claim(&entry, running);
         self.unpin_inputs(token, &entry);
         self.freed = true;
         let was_cancelled = running.killed == Some(KillReason::Cancelled);
@@ -589,6 +595,9 @@ impl Executor {
     }
 
     fn admitted(&mut self, now: Time, token: Token, cores: Cores, commands: &mut Commands) {
+        if self.go_on(token, &cores, commands).is_some() {
+            return;
+        }
         let Some(entry) = self.attempts.get_mut(token) else { return };
         let (Stage::Waiting { assignment, .. } | Stage::Ready { assignment }) =
             std::mem::replace(&mut entry.stage, Stage::Ended)
@@ -617,6 +626,7 @@ impl Executor {
             killed: None,
             reads: staging::taken(&assignment).collect(),
             stopping: None,
+            suspension: Suspension::AtWork,
         });
         self.running += 1;
         self.deadlines.extend(deadline.map(|deadline| (deadline, token)));

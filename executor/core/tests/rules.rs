@@ -128,6 +128,36 @@ fn nothing_is_remembered_of_a_job_that_was_over_before_its_attempts() {
 }
 
 #[test]
+fn what_waits_for_tasks_has_no_cores_meanwhile_and_is_the_first_to_get_some() {
+    let suspend = |index| Event::Told(ToExecutor::Suspend { attempt: attempt(index) });
+    let resume = |index| Event::Told(ToExecutor::Resume { attempt: attempt(index) });
+    let resumed = |commands: &[Command], index| {
+        commands.contains(&Command::Say(FromExecutor::Resumed { attempt: attempt(index) }))
+    };
+    let mut executor = executor(1);
+    handle(&mut executor, run(one_core(0)));
+    handle(&mut executor, run(one_core(1)));
+    assert_eq!(started(&handle(&mut executor, suspend(0))), [1]);
+    assert_eq!(handle(&mut executor, suspend(0)), [], "said twice");
+    handle(&mut executor, run(one_core(2)));
+    assert_eq!(handle(&mut executor, resume(0)), [], "its core is taken");
+    let commands = handle(&mut executor, succeeded(1));
+    assert!(resumed(&commands, 0) && started(&commands).is_empty(), "{commands:?}");
+    assert_eq!(started(&handle(&mut executor, succeeded(0))), [2]);
+    handle(&mut executor, suspend(2));
+    handle(&mut executor, succeeded(2));
+    assert_eq!(executor.free().cpu_milli, 1000, "nothing is given back twice");
+    handle(&mut executor, run(one_core(3)));
+    handle(&mut executor, suspend(3));
+    handle(&mut executor, run(one_core(4)));
+    handle(&mut executor, resume(3));
+    handle(&mut executor, succeeded(3));
+    handle(&mut executor, succeeded(4));
+    assert_eq!(executor.free().cpu_milli, 1000);
+    assert_eq!(started(&handle(&mut executor, run(one_core(5)))), [5]);
+}
+
+#[test]
 fn only_what_has_not_started_is_recalled() {
     let recall = |index| Event::Told(ToExecutor::Recall { attempt: attempt(index) });
     let mut executor = executor(1);

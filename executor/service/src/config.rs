@@ -40,6 +40,9 @@ pub struct Config {
     pub actors: ActorTypes,
     /// Whether it runs processes.
     pub runs_processes: bool,
+    /// Where processes that add tasks to their jobs reach the scheduler; nowhere where none is
+    /// given.
+    pub endpoint: Option<String>,
     /// Where processes get their scratch directories; the system's place where none is given.
     pub scratch: Option<PathBuf>,
     /// The most bytes that a process may write to an output.
@@ -74,6 +77,7 @@ impl Default for Config {
             listen: None,
             actors: ActorTypes::default(),
             runs_processes: true,
+            endpoint: None,
             scratch: None,
             output_limit_bytes: 1 << 30,
             control_groups: true,

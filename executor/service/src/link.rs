@@ -40,6 +40,7 @@ pub async fn run_remote(
 ) -> Result<(), ExecutorError> {
     let (outbox, news) = mpsc::unbounded_channel();
     let (orders, inbox) = mpsc::unbounded_channel();
+    let config = Config { endpoint: Some(endpoint.to_owned()), ..config };
     let mut handle = start(config, outbox, inbox).await?;
     let link = Link { endpoint, news, orders, handle: &mut handle };
     let result = link.serve(shutdown).await;

@@ -248,6 +248,7 @@ fn process(
         working_directory: entry.working_directory.clone(),
         inputs: roles(inputs, wanted)?,
         outputs: entry.outputs.iter().map(|output| output.0.clone()).collect(),
+        spawns: entry.spawns,
     })
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct JobEntry {
     pub on_failure: OnFailureEntry,
     /// Whether tasks that fit no executor wait for one that they fit, instead of being refused.
     pub wait_for_resources: bool,
+    /// Whether tasks may be added from outside, until the job is cancelled or sealed.
+    pub open: bool,
 }
 
 /// What becomes of the other tasks when one has failed for good.
@@ -155,6 +157,9 @@ pub(crate) struct ProcessEntry {
     /// What it makes, in order; the standard output where nothing is said.
     #[serde(default = "stdout_only")]
     pub outputs: Vec<OutputEntry>,
+    /// Whether it may add tasks to its job and wait for them, as by `drawloom add`.
+    #[serde(default)]
+    pub spawns: bool,
 }
 
 fn stdout_only() -> Vec<OutputEntry> {

@@ -217,7 +217,7 @@ impl JobEntry {
                 OnFailureEntry::CancelJob => OnFailure::CancelJob,
             },
             wait_for_resources: self.wait_for_resources,
-            open: false,
+            open: self.open,
         }
     }
 }

@@ -158,6 +158,7 @@ impl From<&ProcessSpec> for v1::ProcessSpec {
             working_directory: process.working_directory.clone(),
             inputs: process.inputs.iter().map(Into::into).collect(),
             outputs: process.outputs.iter().map(Into::into).collect(),
+            spawns: process.spawns,
         }
     }
 }
@@ -172,6 +173,7 @@ impl TryFrom<v1::ProcessSpec> for ProcessSpec {
             working_directory: wire.working_directory,
             inputs: each(wire.inputs, "inputs", 0, ProcessInput::try_from)?,
             outputs: each(wire.outputs, "outputs", 0, ProcessOutput::try_from)?,
+            spawns: wire.spawns,
         })
     }
 }

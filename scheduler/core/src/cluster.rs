@@ -39,6 +39,10 @@ pub(crate) struct Active {
     pub recalled: bool,
     /// Whether it is an actor, which keeps its claim until it is stopped.
     pub lasting: bool,
+    /// Whether it waits for tasks and has no cores in the ledger meanwhile. If it has a claim, it
+    /// keeps the rest of it; one that its executor started ahead of its claim has none. Once it may
+    /// go on, it lies in its executor's queue for what it lacks.
+    pub suspended: bool,
     /// What it adds to its executor's load: expected run time times cores.
     core_nanos: u64,
 }
@@ -69,6 +73,8 @@ pub(crate) struct Executor {
     /// Of these, attempts that wait for others, and their share of the work.
     ahead: u32,
     ahead_nanos: u64,
+    /// Of these, attempts that gave their cores back while they wait for tasks.
+    suspended: u32,
     /// Attempts per device, with or without a claim.
     device_attempts: Vec<u32>,
     /// Objects it holds, with their sizes.
@@ -105,6 +111,8 @@ pub(crate) struct Cluster {
     keeping: Vec<ExecutorId>,
     /// Executors on which actors have claimed something lately.
     crowded: BTreeSet<ExecutorId>,
+    /// Suspended attempts that have their cores in the ledger again and are not told yet.
+    resumed: Vec<(ExecutorId, AttemptId)>,
 }
 
 impl Executor {
@@ -168,7 +176,7 @@ impl Executor {
     /// Whether it takes tasks that could start. What waits for others does not count: it takes
     /// no core while it waits.
     fn is_open(&self, run_ahead: &RunAhead) -> bool {
-        let outstanding = self.outstanding - self.ahead;
+        let outstanding = self.outstanding - self.ahead - self.suspended;
         self.has_room(outstanding, self.core_nanos.saturating_sub(self.ahead_nanos), run_ahead)
     }
 
@@ -239,6 +247,7 @@ impl Cluster {
             run_ahead,
             keeping: Vec::new(),
             crowded: BTreeSet::new(),
+            resumed: Vec::new(),
         }
     }
 
@@ -258,6 +267,7 @@ impl Cluster {
             core_nanos: 0,
             ahead: 0,
             ahead_nanos: 0,
+            suspended: 0,
             device_attempts: vec![0; info.capacity.devices.len()],
             held: BTreeMap::new(),
             held_bytes: 0,
@@ -325,7 +335,8 @@ impl Cluster {
     /// Whether an executor takes tasks that wait for others it has.
     pub fn takes_followers(&self, id: ExecutorId) -> bool {
         let has_room = |executor: &Executor| {
-            executor.has_room(executor.outstanding, executor.core_nanos, &self.run_ahead)
+            let outstanding = executor.outstanding - executor.suspended;
+            executor.has_room(outstanding, executor.core_nanos, &self.run_ahead)
         };
         self.is_open(id) && self.executor(id).is_some_and(has_room)
     }
@@ -478,6 +489,44 @@ impl Cluster {
         }
     }
 
+    /// Returns an attempt's cores while it waits for tasks; whether it has any on its executor.
+    pub fn suspend(&mut self, index: ActiveIndex, request: &ResourceRequest) -> bool {
+        let Some(Some(active)) = self.active.get_mut(index.0 as usize) else { return false };
+        if active.ahead || active.suspended || request.cpu_milli == 0 {
+            return false;
+        }
+        active.suspended = true;
+        let (id, load_nanos) = (active.executor, std::mem::take(&mut active.core_nanos));
+        let claimed = active.claimed;
+        if let Some(executor) = self.executor_mut(id) {
+            if claimed {
+                executor.account.release(&cores_alone(request), &[]);
+            } else {
+                executor.queue.retain(|(queued, _)| *queued != index);
+            }
+            executor.core_nanos = executor.core_nanos.saturating_sub(load_nanos);
+            executor.suspended += 1;
+        }
+        self.refresh_load(id);
+        true
+    }
+
+    /// A suspended attempt could go on: it is the first to get cores.
+    pub fn want_cores_again(&mut self, index: ActiveIndex) {
+        let Some(active) = self.active(index).filter(|active| active.suspended) else { return };
+        let (id, attempt) = (active.executor, active.attempt);
+        if let Some(executor) = self.executor_mut(id)
+            && !executor.queue.contains(&(index, attempt))
+        {
+            executor.queue.push_front((index, attempt));
+        }
+    }
+
+    /// Attempts that have their cores again since the last call.
+    pub fn take_resumed(&mut self) -> Vec<(ExecutorId, AttemptId)> {
+        std::mem::take(&mut self.resumed)
+    }
+
     /// Takes an attempt off its executor and returns its claim.
     pub fn finish(&mut self, index: ActiveIndex, request: &ResourceRequest) -> Option<Active> {
         let active = self.active.get_mut(index.0 as usize)?.take()?;
@@ -489,11 +538,17 @@ impl Cluster {
             for device in &active.devices {
                 executor.device_attempts[usize::from(device.0)] -= 1;
             }
-            if active.claimed {
-                executor.account.release(request, &active.devices);
-                if active.lasting {
-                    executor.let_go(request, &active.devices);
+            if active.claimed && active.lasting {
+                executor.let_go(request, &active.devices);
+            }
+            if active.suspended {
+                executor.suspended -= 1;
+                if active.claimed {
+                    executor.account.release(&without_cores(request), &active.devices);
                 }
+                executor.queue.retain(|(queued, _)| *queued != index);
+            } else if active.claimed {
+                executor.account.release(request, &active.devices);
             } else if active.ahead {
                 executor.ahead -= 1;
                 executor.ahead_nanos -= active.core_nanos;
@@ -517,15 +572,23 @@ impl Cluster {
         while let Some((index, _)) = executor.queue.front() {
             if let Some(active) = &mut self.active[index.0 as usize] {
                 let seen = executor.account.version();
-                let granted =
-                    executor.account.commit(request_of(active), &active.devices, seen).is_ok();
+                let request = request_of(active);
+                let granted = if active.suspended && active.claimed {
+                    executor.account.commit(&cores_alone(request), &[], seen).is_ok()
+                } else {
+                    executor.account.commit(request, &active.devices, seen).is_ok()
+                };
                 if !granted {
                     break;
                 }
-                active.claimed = true;
-                if active.lasting {
-                    executor.hold_lasting(request_of(active), &active.devices);
+                let is_new = !std::mem::replace(&mut active.claimed, true);
+                if is_new && active.lasting {
+                    executor.hold_lasting(request, &active.devices);
                     self.crowded.insert(id);
+                }
+                if std::mem::take(&mut active.suspended) {
+                    executor.suspended -= 1;
+                    self.resumed.push((id, active.attempt));
                 }
             }
             executor.queue.pop_front();
@@ -630,8 +693,12 @@ impl Cluster {
             for active in self.actives_on(executor.id) {
                 outstanding += 1;
                 if active.claimed {
-                    assert!(free.fits_on(request_of(active), &active.devices), "double booking");
-                    free.take(request_of(active), &active.devices);
+                    let mut request = request_of(active).clone();
+                    if active.suspended {
+                        request = without_cores(&request);
+                    }
+                    assert!(free.fits_on(&request, &active.devices), "double booking");
+                    free.take(&request, &active.devices);
                 }
                 if active.claimed && active.lasting {
                     left.take(request_of(active), &active.devices);
@@ -643,10 +710,12 @@ impl Cluster {
             for (index, attempt) in &executor.queue {
                 let active = self.active(*index).expect("queued attempts are active");
                 assert_eq!(active.attempt, *attempt);
-                assert!(!active.claimed && !active.ahead);
+                assert!((!active.claimed || active.suspended) && !active.ahead);
             }
             let ahead = self.actives_on(executor.id).filter(|active| active.ahead).count();
             assert_eq!(ahead, executor.ahead as usize);
+            let suspended = self.actives_on(executor.id).filter(|active| active.suspended).count();
+            assert_eq!(suspended, executor.suspended as usize);
             let bytes: u64 = executor.held.values().sum();
             assert_eq!(bytes, executor.held_bytes);
             let spilled: u64 = executor.spilled.iter().map(|object| executor.held[object]).sum();
@@ -668,6 +737,7 @@ impl Active {
             started: false,
             recalled: false,
             lasting: false,
+            suspended: false,
             core_nanos: 0,
         }
     }
@@ -676,4 +746,14 @@ impl Active {
 fn core_nanos(request: &ResourceRequest, run_nanos: u64) -> u64 {
     let milli = request.cpu_milli.max(1);
     (u128::from(run_nanos) * u128::from(milli) / u128::from(MILLI)) as u64
+}
+
+/// The part of a request that a suspended attempt returns.
+fn cores_alone(request: &ResourceRequest) -> ResourceRequest {
+    ResourceRequest { cpu_milli: request.cpu_milli, ..ResourceRequest::default() }
+}
+
+/// The part of a request that a suspended attempt keeps.
+fn without_cores(request: &ResourceRequest) -> ResourceRequest {
+    ResourceRequest { cpu_milli: 0, ..request.clone() }
 }

@@ -50,6 +50,18 @@ pub enum Event {
         /// The tasks; the whole job where none are named.
         tasks: Option<Vec<u32>>,
     },
+    /// Someone waits until tasks have ended. Answered then.
+    WaitRequested {
+        /// Answered under this id.
+        request: RequestId,
+        /// The job.
+        job: JobId,
+        /// The tasks.
+        tasks: Vec<u32>,
+        /// The attempt, a task of the job and a number, that does nothing meanwhile: others get
+        /// its cores until it goes on.
+        waiter: Option<(u32, u32)>,
+    },
     /// The shell no longer keeps an ended job.
     JobForgotten {
         /// The job.
@@ -314,6 +326,11 @@ pub enum Reply {
     },
     /// Nothing more can be added to the job.
     JobClosed,
+    /// The tasks waited for have ended, in the order in which they were named.
+    TasksEnded {
+        /// Their states.
+        states: Vec<TaskState>,
+    },
     /// So many tasks were cancelled.
     Cancelled {
         /// How many, dependents included.
@@ -353,6 +370,24 @@ pub enum Refusal {
         task: u32,
         /// The last task's index.
         last: i64,
+    },
+    /// The attempt that wants to wait does not run, or not any more.
+    #[error("{job} has no running attempt {attempt} of task {task}")]
+    NotRunning {
+        /// The job.
+        job: JobId,
+        /// The task named.
+        task: u32,
+        /// The attempt's number.
+        attempt: u32,
+    },
+    /// An attempt would wait for itself.
+    #[error("task {task} of {job} cannot wait for itself, nor for a task that needs it")]
+    WaitsForItself {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: u32,
     },
     /// An addition does not follow on what the job has.
     #[error("{job} has {expected} tasks, so an addition starts at {expected}, not at {first_task}")]

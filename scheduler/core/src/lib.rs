@@ -28,6 +28,7 @@ mod state;
 mod summary;
 mod timers;
 mod transfers;
+mod waits;
 
 pub use config::Config;
 pub use event::{

@@ -33,6 +33,8 @@ struct FakeExecutor {
     cancelled: BTreeSet<AttemptId>,
     stopping: BTreeMap<AttemptId, AfterStop>,
     not_succeeded: BTreeSet<TaskKey>,
+    /// Attempts that wait for tasks, and whether they may go on once they have cores.
+    suspended: BTreeMap<AttemptId, bool>,
     held: BTreeSet<ObjectKey>,
     cores: u64,
     stopped: bool,
@@ -89,6 +91,16 @@ impl FakeExecutor {
                     self.stopping.insert(attempt, then);
                 }
             }
+            Some(ToExecutor::Suspend { attempt }) => {
+                if self.running.contains_key(&attempt) {
+                    self.suspended.insert(attempt, false);
+                }
+            }
+            Some(ToExecutor::Resume { attempt }) => {
+                if let Some(may_go_on) = self.suspended.get_mut(&attempt) {
+                    *may_go_on = true;
+                }
+            }
             Some(ToExecutor::Stop) => self.stopped = true,
             Some(ToExecutor::ForgetTemplates { .. }) | None => {}
         }
@@ -126,7 +138,8 @@ impl FakeExecutor {
 
     /// Cores that run something, and cores that are set aside for what does not run yet.
     fn busy(&self) -> (u64, u64) {
-        let running = self.running.values().map(|assignment| cores_of(assignment)).sum();
+        let at_work = self.running.iter().filter(|(id, _)| !self.suspended.contains_key(id));
+        let running = at_work.map(|(_, assignment)| cores_of(assignment)).sum();
         let queued = self.queue.values().filter(|assignment| assignment.set_aside);
         (running, queued.map(|assignment| cores_of(assignment)).sum())
     }
@@ -134,6 +147,12 @@ impl FakeExecutor {
     /// Starts the n-th attempt that may start, if its cores are free.
     fn start(&mut self, choice: u64) {
         let (running, set_aside) = self.busy();
+        let mut ready = self.suspended.iter().filter(|(_, may_go_on)| **may_go_on);
+        let fits = |id: &AttemptId| running + set_aside + cores_of(&self.running[id]) <= self.cores;
+        if let Some(attempt) = ready.find(|(id, _)| fits(id)).map(|(id, _)| *id) {
+            self.suspended.remove(&attempt);
+            return self.outbox.push_back(FromExecutor::Resumed { attempt });
+        }
         let able: Vec<AttemptId> = self
             .queue
             .values()
@@ -173,15 +192,17 @@ impl FakeExecutor {
     }
 
     fn finish(&mut self, choice: u64) {
-        let Some(attempt) = self.running.keys().nth(choice as usize % self.running.len().max(1))
-        else {
-            return;
-        };
-        let attempt = *attempt;
+        // What waits for tasks does not end by itself.
+        let able = self.running.keys().filter(|attempt| {
+            !self.suspended.contains_key(attempt) || self.cancelled.contains(attempt)
+        });
+        let able: Vec<AttemptId> = able.copied().collect();
+        let Some(attempt) = able.get(choice as usize % able.len().max(1)).copied() else { return };
         if self.running[&attempt].template.actor().is_some() {
             return self.finish_actor(attempt, choice);
         }
         let assignment = self.running.remove(&attempt).expect("it was just found");
+        self.suspended.remove(&attempt);
         let outcome = if self.cancelled.remove(&attempt) {
             Outcome::Cancelled
         } else {
@@ -268,6 +289,9 @@ struct World {
     stopped: BTreeSet<TaskKey>,
     /// The latest incarnation of each actor, and where it was placed.
     incarnations: BTreeMap<TaskKey, (ExecutorId, AttemptId)>,
+    /// Requests to wait that are not answered yet.
+    waiting: BTreeSet<RequestId>,
+    next_request: u64,
     faults: bool,
 }
 
@@ -287,6 +311,8 @@ impl World {
             placed: BTreeMap::new(),
             stopped: BTreeSet::new(),
             incarnations: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            next_request: 1,
             faults: true,
         }
     }
@@ -347,8 +373,15 @@ impl World {
                 JobEvent::JobEnded { .. } => assert!(self.ended_jobs.insert(*job)),
                 _ => {}
             },
-            Command::Reply { answer, .. } => {
-                let acceptable = matches!(answer, Ok(_) | Err(Refusal::Impossible { .. }));
+            Command::Reply { request, answer } => {
+                self.waiting.remove(request);
+                let acceptable = matches!(
+                    answer,
+                    Ok(_)
+                        | Err(Refusal::Impossible { .. }
+                            | Refusal::NotRunning { .. }
+                            | Refusal::WaitsForItself { .. })
+                );
                 assert!(acceptable, "{answer:?}");
             }
         }
@@ -411,6 +444,7 @@ impl World {
             9..12 => self.tell(Event::RoundDue),
             12 if self.faults => self.repeat_old_news(choice),
             13 if self.faults => self.stop_actor(choice),
+            14..16 => self.wait(choice),
             _ => self.progress(choice),
         }
         for (id, executor) in &self.executors {
@@ -483,10 +517,12 @@ impl World {
         let Some(id) = self.pick(choice / 8) else { return };
         self.check_room(&self.executors[&id]);
         let executor = self.executors.get_mut(&id).expect("picked from them");
+        // Bits that have no say in which executor it is.
+        let which = choice >> 16;
         match choice % 8 {
             0..3 => executor.receive(),
-            3..5 => executor.start(choice / 64),
-            5 => executor.finish(choice / 64),
+            3..5 => executor.start(which),
+            5 => executor.finish(which),
             _ => {
                 if let Some(message) = executor.outbox.pop_front() {
                     self.tell(Event::ExecutorSaid { executor: id, message });
@@ -525,6 +561,25 @@ impl World {
         }
     }
 
+    /// A running attempt, or somebody outside, waits for a task or two of its job.
+    fn wait(&mut self, choice: u64) {
+        let Some(executor) = self.pick(choice).and_then(|id| self.executors.get(&id)) else {
+            return;
+        };
+        let running = executor.running.keys().filter(|id| !executor.suspended.contains_key(id));
+        let running: Vec<AttemptId> = running.copied().collect();
+        let Some(attempt) = running.get(choice as usize / 8 % running.len().max(1)) else { return };
+        let key = attempt.task.job;
+        let Some(job) = self.scheduler.state().job(key) else { return };
+        let (job, count) = (job.id, job.tasks.len() as u64);
+        let tasks = vec![(choice / 64 % count) as u32, (choice / 512 % count) as u32];
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.waiting.insert(request);
+        let waiter = (!choice.is_multiple_of(5)).then_some((attempt.task.index, attempt.number));
+        self.tell(Event::WaitRequested { request, job, tasks, waiter });
+    }
+
     fn submit(&mut self, choice: u64) {
         let id = JobId(self.jobs.len() as u128 + 1);
         let graph = random_graph(choice);
@@ -558,8 +613,7 @@ impl World {
             if !open && self.executors.values().all(idle) {
                 break;
             }
-            let choice = round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-            self.step(16 + 64 * choice);
+            self.step(16 + 64 * (mixed(round) >> 6));
         }
         for job in &self.jobs {
             let Some(key) = self.scheduler.job_key(*job) else { continue };
@@ -572,7 +626,17 @@ impl World {
             assert!(self.ended_jobs.contains(&key), "never ended: {summary:?}, {waiting:?}");
         }
         self.check_that_replicas_are_known();
+        assert!(self.waiting.is_empty(), "{:?} are never answered", self.waiting);
     }
+}
+
+/// A number in which every bit of another has a say: SplitMix64, of Steele, Lea and Flood, "Fast
+/// splittable pseudorandom number generators" (2014).
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
 }
 
 /// The attempt that an event says has succeeded, and where.

@@ -20,6 +20,7 @@ mod trace;
 mod wire;
 
 pub use clock::Clock;
+pub use drawloom_proto::Listen;
 pub use driver::DriverConfig;
 pub use handle::{Admitted, AskError, Attachment, Handle, OrderSender, Stopped};
 pub use log::{BeyondEvents, JobLog, Retention};

@@ -30,6 +30,9 @@ pub fn refused(refusal: &Refusal) -> Rejection {
         Refusal::UnknownObject { .. } => (Code::NotFound, "object"),
         Refusal::UnknownExecutor { .. } => (Code::NotFound, "executor"),
         Refusal::JobEnded { .. } => (Code::FailedPrecondition, "job"),
+        Refusal::NotRunning { .. } | Refusal::WaitsForItself { .. } => {
+            (Code::FailedPrecondition, "waiter")
+        }
         Refusal::WrongFirstTask { .. } => (Code::FailedPrecondition, "first_task"),
         Refusal::ObjectDropped { .. } => (Code::FailedPrecondition, "graph.tasks"),
         Refusal::DuplicateName { .. } => (Code::InvalidArgument, "graph"),

@@ -82,14 +82,23 @@ impl Service {
     /// # Errors
     /// When it cannot listen.
     pub async fn bind(config: Config) -> Result<Self, ServiceError> {
-        let mut sockets = Vec::new();
-        for listen in &config.listen {
-            sockets.push(Socket::bind(listen).await?);
-        }
-        let addresses = sockets.iter().map(Socket::address).collect::<Result<_, _>>()?;
         let heartbeat_timeout = config.driver.core.heartbeat_timeout;
+        let (sockets, addresses) = bind(&config.listen).await?;
         let handle = driver::start(config.driver);
-        let limits = config.limits;
+        Ok(Service { sockets, addresses, handle, limits: config.limits, heartbeat_timeout })
+    }
+
+    /// Listens for a driver that runs already; [`Service::run`] ends with it, too.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn beside(
+        handle: Handle,
+        listen: &[Listen],
+        limits: RequestLimits,
+    ) -> Result<Self, ServiceError> {
+        let (sockets, addresses) = bind(listen).await?;
+        let heartbeat_timeout = drawloom_scheduler_core::Config::default().heartbeat_timeout;
         Ok(Service { sockets, addresses, handle, limits, heartbeat_timeout })
     }
 
@@ -147,6 +156,15 @@ impl Service {
         routes.add_service(clients).add_service(link).add_service(health).add_service(reflection);
         Ok(routes.routes())
     }
+}
+
+async fn bind(listen: &[Listen]) -> Result<(Vec<Socket>, Vec<Listen>), ServiceError> {
+    let mut sockets = Vec::new();
+    for listen in listen {
+        sockets.push(Socket::bind(listen).await?);
+    }
+    let addresses = sockets.iter().map(Socket::address).collect::<Result<_, _>>()?;
+    Ok((sockets, addresses))
 }
 
 fn report(

@@ -190,11 +190,12 @@ impl Executor {
         self.rooms.failures = 0;
     }
 
-    /// Whether an attempt runs, or an object comes back, that does not wait for memory itself.
+    /// Whether an attempt runs, or an object comes back, that does not wait for memory itself, nor
+    /// for tasks that may.
     fn somebody_goes_on(&self) -> bool {
         let restores = |purpose| matches!(purpose, RoomFor::Object(object) if self.objects.is_restoring(object));
         let waiting = self.rooms.waiting.values().filter(|room| restores(room.purpose)).count();
-        self.running > self.rooms.attempts() || self.objects.restoring() > waiting
+        self.running - self.suspended > self.rooms.attempts() || self.objects.restoring() > waiting
     }
 
     /// Puts the attempt staged last back into the queue, unless it is the only one that started;

@@ -49,6 +49,7 @@ pub fn assignment(index: u32, request: ResourceRequest) -> Assignment {
         priority: 0,
         set_aside: false,
         actor: None,
+        job_id: None,
     }
 }
 

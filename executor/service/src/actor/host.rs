@@ -137,6 +137,7 @@ impl Shared {
             ActorKind::Process(process) => {
                 let place = Place {
                     attempt: incarnation,
+                    job: start.assignment.job_id,
                     devices: &start.assignment.devices,
                     cores: &start.cores,
                     request: &start.request,

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use drawloom_executor_core::RoomFor;
 use drawloom_model::{
-    Assignment, AttemptId, DType, DeviceIndex, Failure, FailureKind, JobKey, MILLI, ObjectType,
-    ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest, Shape, Value,
+    Assignment, AttemptId, DType, DeviceIndex, Failure, FailureKind, JobId, JobKey, MILLI,
+    ObjectType, ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest, Shape, Value,
 };
 use rustix::thread::CpuSet;
 
@@ -35,6 +35,7 @@ pub(super) fn run(
 ) -> Result<Vec<Value>, Failure> {
     let place = Place {
         attempt: job.assignment.attempt,
+        job: job.assignment.job_id,
         devices: &job.assignment.devices,
         cores: &job.cores,
         request,
@@ -69,6 +70,8 @@ pub(super) fn run(
 /// What a process is given of the executor.
 pub(crate) struct Place<'a> {
     pub attempt: AttemptId,
+    /// Its job, where it may add tasks to it.
+    pub job: Option<JobId>,
     pub devices: &'a [DeviceIndex],
     pub cores: &'a [u32],
     pub request: &'a ResourceRequest,
@@ -91,9 +94,10 @@ pub(crate) fn prepare(
     inherited: Inherited,
 ) -> Result<(Command, Option<Group>), Failure> {
     let group = config.control_groups.then(|| make_group(place)).flatten();
-    let mut command = command(spec, place, scratch)?;
+    let mut command = command(spec, place, scratch, config)?;
     let confinement = Confinement {
-        affinity: affinity(place.cores),
+        // What spawns goes on with other cores than it began with.
+        affinity: if spec.spawns { None } else { affinity(place.cores) },
         entrances: group.as_ref().map(Group::entrances).unwrap_or_default(),
         memory_bytes: Some(place.request.memory_bytes).filter(|bytes| *bytes > 0),
         inherited: inherited.files,
@@ -137,7 +141,12 @@ fn make_group(place: &Place<'_>) -> Option<Group> {
     Group::create(&name, GroupLimits { memory_bytes: place.request.memory_bytes, cpu_milli })
 }
 
-fn command(spec: &ProcessSpec, place: &Place<'_>, scratch: &Scratch) -> Result<Command, Failure> {
+fn command(
+    spec: &ProcessSpec,
+    place: &Place<'_>,
+    scratch: &Scratch,
+    config: &Config,
+) -> Result<Command, Failure> {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(Failure::new(
             FailureKind::Spawn,
@@ -162,9 +171,26 @@ fn command(spec: &ProcessSpec, place: &Place<'_>, scratch: &Scratch) -> Result<C
         .env("DRAWLOOM_ATTEMPT", attempt.number.to_string())
         .env("DRAWLOOM_CORES", cores.join(","))
         .env("OMP_NUM_THREADS", threads.to_string())
-        .env("CUDA_VISIBLE_DEVICES", devices.join(","))
-        .envs(&spec.env);
+        .env("CUDA_VISIBLE_DEVICES", devices.join(","));
+    if spec.spawns {
+        introduce(&mut command, place, config)?;
+    }
+    command.envs(&spec.env);
     Ok(command)
+}
+
+/// Tells a process what it needs to add tasks to its job.
+fn introduce(command: &mut Command, place: &Place<'_>, config: &Config) -> Result<(), Failure> {
+    let missing =
+        |what| Failure::new(FailureKind::Spawn, format!("the process spawns, but {what}"));
+    let endpoint = config.endpoint.as_ref();
+    let endpoint = endpoint.ok_or_else(|| missing("its executor's scheduler has no address"))?;
+    let job = place.job.ok_or_else(|| missing("the scheduler did not name its job"))?;
+    command.env("DRAWLOOM_ENDPOINT", endpoint).env("DRAWLOOM_JOB_ID", job.to_string());
+    if let Ok(executable) = std::env::current_exe() {
+        command.env("DRAWLOOM", executable);
+    }
+    Ok(())
 }
 
 /// The cores to pin to: those of the request that this machine really has.

@@ -121,6 +121,7 @@ pub fn assignment(index: u32, run: Run, outputs: u16) -> Assignment {
         priority: 0,
         set_aside: false,
         actor: None,
+        job_id: None,
     }
 }
 

@@ -165,7 +165,7 @@ impl Scheduler {
         finished
     }
 
-    fn request_of(&self, active: &Active) -> &ResourceRequest {
+    pub(super) fn request_of(&self, active: &Active) -> &ResourceRequest {
         &self.classes.get(active.class).variants[usize::from(active.variant)].request
     }
 
@@ -230,6 +230,7 @@ impl Scheduler {
             run_time: last.map_or_else(Default::default, |last| last.run_time),
         };
         self.notify(key.job, ended, commands);
+        self.end_waits(key, commands);
     }
 
     /// The current attempt, already off its executor, failed: another follows, or the task ends.

@@ -47,6 +47,11 @@ impl Scheduler {
             FromExecutor::Recalled { attempt } => {
                 self.on_attempt_recalled(now, executor, attempt, commands);
             }
+            FromExecutor::Resumed { attempt } => {
+                if self.is_current(executor, attempt) {
+                    self.on_attempt_resumed(attempt, commands);
+                }
+            }
             FromExecutor::ReplicaAdded { object, size_bytes, took } => {
                 self.on_replica_added(executor, object, size_bytes, took, commands);
             }

@@ -12,6 +12,7 @@ mod place;
 mod query;
 mod soft;
 mod timer;
+mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ use crate::queue::ReadyQueue;
 use crate::state::Phase;
 use crate::state::{Effects, State};
 use crate::timers::Timers;
+use crate::waits::{Wait, Waits};
 use crate::{Command, Commands, Counters, Event, Fact, JobEvent, Refusal, Reply, TaskState};
 
 use soft::Soft;
@@ -61,6 +63,10 @@ pub struct Scheduler {
     followed: BTreeSet<ExecutorId>,
     /// Replicas to be dropped, told once a round.
     releases: BTreeMap<ExecutorId, Vec<ObjectKey>>,
+    /// Who waits for tasks.
+    waits: Waits,
+    /// Waits that are over for attempts that have no cores yet to go on.
+    resuming: BTreeMap<AttemptId, Vec<Wait>>,
     capacity_came_back: bool,
     counters: Counters,
 }
@@ -86,6 +92,8 @@ impl Scheduler {
             departing: BTreeMap::new(),
             followed: BTreeSet::new(),
             releases: BTreeMap::new(),
+            waits: Waits::default(),
+            resuming: BTreeMap::new(),
             capacity_came_back: false,
             counters: Counters::default(),
         }
@@ -110,6 +118,13 @@ impl Scheduler {
             Event::CancelRequested { request, job, tasks } => {
                 let answer = self.on_cancel_requested(now, job, tasks, commands);
                 self.answer(request, answer, commands);
+            }
+            Event::WaitRequested { request, job, tasks, waiter } => {
+                match self.on_wait_requested(request, job, tasks, waiter, commands) {
+                    Ok(None) => {}
+                    Ok(Some(reply)) => self.answer(request, Ok(reply), commands),
+                    Err(refusal) => self.answer(request, Err(refusal), commands),
+                }
             }
             Event::JobForgotten { job } => self.on_job_forgotten(job, commands),
             Event::ObjectPut { request, object, value } => {
@@ -175,6 +190,10 @@ impl Scheduler {
         self.relieve_crowded(commands);
         self.place_followers(now, commands);
         self.rebalance(commands);
+        self.flush_resumes(commands);
+        if !self.resuming.is_empty() {
+            self.answer_for_the_gone(commands);
+        }
         self.flush_releases(commands);
         self.counters.rounds += 1;
     }

@@ -238,6 +238,7 @@ impl Scheduler {
             priority: job.priority_of(index),
             set_aside: false,
             actor: self.actor_part(job, index),
+            job_id: template.variants[usize::from(placement.variant)].spawns().then_some(job.id),
         }
     }
 
@@ -402,7 +403,7 @@ impl Scheduler {
         let recalled: Vec<AttemptId> = self
             .cluster
             .unclaimed_from_back(busiest)
-            .filter(|active| !active.started)
+            .filter(|active| !active.started && !active.suspended)
             .filter(|active| {
                 let class = self.classes.get(active.class);
                 !class.is_call()

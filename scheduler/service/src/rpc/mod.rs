@@ -82,6 +82,13 @@ impl v1::scheduler_server::Scheduler for Clients {
         answer(tasks::list(&self.handle, request.into_inner()).await)
     }
 
+    async fn wait_tasks(
+        &self,
+        request: Request<v1::WaitTasksRequest>,
+    ) -> Answer<v1::WaitTasksReply> {
+        answer(tasks::wait(&self.handle, request.into_inner()).await)
+    }
+
     async fn list_needs(
         &self,
         request: Request<v1::ListNeedsRequest>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use drawloom_model::{JobKey, TaskKey};
 use drawloom_proto::{FieldError, Rejection, v1};
-use drawloom_scheduler_core::{Refusal, Scheduler};
+use drawloom_scheduler_core::{Event, Refusal, Reply, Scheduler};
 
 use super::job_id;
 use super::paging::{page_size, page_token, states, token};
@@ -117,6 +117,23 @@ fn page(
     }
     reply.next_page_token = token(end.into());
     reply
+}
+
+/// Waits until tasks have ended.
+pub(super) async fn wait(
+    handle: &Handle,
+    request: v1::WaitTasksRequest,
+) -> Result<v1::WaitTasksReply, Rejection> {
+    let job = job_id(&request.job)?;
+    let waiter = request.waiter.map(|waiter| (waiter.task, waiter.attempt));
+    let tasks = request.tasks;
+    let event = |request| Event::WaitRequested { request, job, tasks, waiter };
+    let states = match handle.ask(event).await.map_err(rejection::ask)? {
+        Reply::TasksEnded { states } => states,
+        _ => Vec::new(),
+    };
+    let states = states.into_iter().map(|state| wire::task_state(state).into()).collect();
+    Ok(v1::WaitTasksReply { states })
 }
 
 /// Lists what a job's tasks need. One reply ends after so many edges, for the sake of its size.

@@ -1,0 +1,37 @@
+//! Tasks that add tasks to their own job.
+
+use crate::harness::{Cluster, GraphFile, example, say};
+
+#[test]
+fn tasks_wait_for_those_they_add_without_holding_cores() {
+    // One core and many tasks that wait for others: with their cores, the first would wait for ever.
+    let said = say(&["--json", "run", &example("spawn/fib.yaml"), "--cores", "1"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let report = said.last();
+    // What was added on the way is shown to whoever added it.
+    assert_eq!(report["outputs"], serde_json::json!({ "fib": "21\n" }), "{report}");
+    assert_eq!(report["tasks"]["succeeded"], 67);
+}
+
+#[test]
+fn whoever_adds_from_outside_names_the_job() {
+    let cluster = Cluster::start(1);
+    let open = GraphFile::new("open.yaml", "name: open\noptions: { open: true }\ntasks: []\n");
+    let job = cluster.submit(open.path());
+    let more =
+        "tasks: [{ name: sum, kernel: fill, attributes: { shape: [2] } }]\noutputs: { sum: sum }\n";
+    let more = GraphFile::new("more.yaml", more);
+    for first_task in [0, 1] {
+        let added = cluster.say(&["--json", "add", more.path(), "--job", &job, "--wait"]);
+        assert_eq!(added.code, Some(0), "{}", added.err);
+        assert_eq!(added.last()["first_task"], first_task);
+        assert_eq!(added.last()["states"][0], "succeeded");
+    }
+    let last = cluster.say(&["add", more.path(), "--job", &job, "--close"]);
+    assert_eq!(last.code, Some(0), "{}", last.err);
+    let watched = cluster.say(&["watch", &job]);
+    assert_eq!(watched.code, Some(0), "{}", watched.err);
+    let nowhere = cluster.say(&["add", more.path()]);
+    assert_eq!(nowhere.code, Some(2), "{}", nowhere.err);
+    assert!(nowhere.err.contains("no --job, and DRAWLOOM_"), "{}", nowhere.err);
+}
