@@ -1,5 +1,6 @@
 //! Actors of an embedded cluster: calls as tasks, and calls straight to them.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use drawloom_client::{
@@ -8,9 +9,10 @@ use drawloom_client::{
 use drawloom_cluster::{Config, Embedded};
 use drawloom_executor::{Actor, ActorTypes, Context};
 use drawloom_model::{
-    ActorSpec, Attributes, CallFault, DType, Failure, FailureKind, Lifetime, ObjectType, Shape,
-    Value,
+    ActorSpec, AttemptId, Attributes, CallFault, DType, Failure, FailureKind, JobId, Lifetime,
+    ObjectType, Shape, Value,
 };
+use tokio::runtime::Handle;
 
 /// Does as it is told, and takes its time.
 struct Moody;
@@ -31,6 +33,37 @@ impl Actor for Moody {
             }
         }
         Ok(Vec::new())
+    }
+}
+
+/// Adds a task to its own job and waits for it.
+struct Planner {
+    client: Client,
+    runtime: Handle,
+    job: JobId,
+    me: AttemptId,
+}
+
+impl Actor for Planner {
+    fn call(
+        &mut self,
+        _method: &str,
+        _arguments: &[Value],
+        _context: &mut Context<'_>,
+    ) -> Result<Vec<Value>, Failure> {
+        let plan = async {
+            let build = |first_task| {
+                let mut graph = GraphBuilder::addition(first_task);
+                graph.task("busy", attributes([("iterations", 1000)])).add();
+                graph.build()
+            };
+            let added = self.client.add_to(self.job, build).await?;
+            let me = (self.me.task.index, self.me.number);
+            self.client.wait_tasks(self.job, vec![added.first_task], Some(me)).await
+        };
+        let states = self.runtime.block_on(plan);
+        let states = states.map_err(|e| Failure::new(FailureKind::Application, e.to_string()))?;
+        Ok(vec![Value::blob(states[0].name())])
     }
 }
 
@@ -219,6 +252,38 @@ async fn calls_of_an_actor_that_failed_fail() {
     assert_eq!((report.state, report.failed), (JobState::Failed, 2));
     let told = report.failures[0].1.to_string();
     assert!(told.ends_with("begin: unknown; known are start"), "{told}");
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn an_actor_adds_tasks_and_lends_them_its_only_core() {
+    let client = Arc::new(OnceLock::<Client>::new());
+    let mut actors = ActorTypes::none();
+    let (known, runtime) = (Arc::clone(&client), Handle::current());
+    actors.register("planner", move |construction| {
+        let missing = || Failure::new(FailureKind::Application, "the cluster is not there yet");
+        Ok(Planner {
+            client: known.get().cloned().ok_or_else(missing)?,
+            runtime: runtime.clone(),
+            job: construction.job.ok_or_else(missing)?,
+            me: construction.incarnation,
+        })
+    });
+    let executor = drawloom_executor::Config {
+        cores: Some(1),
+        actors,
+        ..drawloom_executor::Config::default()
+    };
+    let cluster = Embedded::start(Config { executor, ..Config::default() }).await.expect("started");
+    client.set(cluster.client()).ok();
+    let (job, planner) =
+        open(&cluster.client(), ActorSpec::native("planner", Attributes::new()), 0).await;
+    for _ in 0..3 {
+        let planned = planner.call("plan").timeout(Duration::from_secs(60)).await;
+        assert_eq!(planned.expect("planned"), [Value::blob("succeeded")]);
+    }
+    let detail = cluster.client().describe(job.id()).await.expect("described");
+    assert_eq!(detail.job.tasks.get(TaskState::Succeeded), 3);
     cluster.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Component, Path};
 use std::time::Duration;
 
-use crate::{ActorSpec, Attributes, CallSpec, FailureKinds, ResourceRequest};
+use crate::{ActorKind, ActorSpec, Attributes, CallSpec, FailureKinds, ResourceRequest};
 
 /// Everything about a task but its place in the graph. Thousands of tasks may share one.
 #[derive(Clone, PartialEq, Debug)]
@@ -80,9 +80,15 @@ impl Variant {
 }
 
 impl Variant {
-    /// Whether what runs may add tasks to its job.
+    /// Whether it is a process that may add tasks to its job.
     pub fn spawns(&self) -> bool {
-        matches!(&self.run, Run::Process(process) if process.spawns)
+        match &self.run {
+            Run::Process(process) => process.spawns,
+            Run::Actor(actor) => {
+                matches!(&actor.kind, ActorKind::Process(process) if process.spawns)
+            }
+            Run::Kernel(_) | Run::Call(_) => false,
+        }
     }
 }
 

@@ -35,3 +35,50 @@ fn whoever_adds_from_outside_names_the_job() {
     assert_eq!(nowhere.code, Some(2), "{}", nowhere.err);
     assert!(nowhere.err.contains("no --job, and DRAWLOOM_"), "{}", nowhere.err);
 }
+
+/// An actor whose every call adds a task to its job and answers with what the task has made.
+const PLANNER: &str = r#"
+import os, subprocess, sys
+source = open(sys.argv[1]).read()
+exec(source[: source.index("def main")])
+plan = "tasks: [{ name: sum, process: { argv: [echo, done] } }]\noutputs: { sum: sum }\n"
+while True:
+    frame = receive()
+    kind = frame.number("B")
+    if kind == HELLO:
+        send(READY, struct.pack("<H", VERSION))
+    elif kind == START:
+        send(RESULT, struct.pack("<QH", 0, 0))
+    elif kind == CALL:
+        call = frame.number("Q")
+        open("plan.yaml", "w").write(plan)
+        add = [os.environ["DRAWLOOM"], "add", "plan.yaml", "--wait"]
+        made = subprocess.run(add, capture_output=True, check=True).stdout
+        send(RESULT, struct.pack("<QHBBQ", call, 1, 0, 0, len(made)) + made)
+    elif kind == STOP:
+        sys.exit()
+"#;
+
+#[test]
+fn a_process_actor_adds_tasks_and_lends_them_its_only_core() {
+    let script = GraphFile::new("planner.py", PLANNER);
+    let (script, counter) = (script.path(), example("actors/counter.py"));
+    let graph = format!(
+        r#"
+[[tasks]]
+name = "planner"
+actor = {{ argv = ["python3", "{script}", "{counter}"], spawns = true }}
+
+[[tasks]]
+name = "plan"
+call = {{ actor = "planner", method = "plan" }}
+
+[outputs]
+made = "plan"
+"#
+    );
+    let graph = GraphFile::new("plan.toml", &graph);
+    let said = say(&["--json", "run", graph.path(), "--cores", "1"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(said.last()["outputs"]["made"], "sum = done\n", "{}", said.out);
+}

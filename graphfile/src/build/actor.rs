@@ -15,8 +15,9 @@ pub(super) fn actor(entry: &ActorEntry, attributes: Attributes) -> Checked<Run> 
             return Err(Fault::new("give exactly one of `type` and `argv`"));
         }
         (Some(type_name), None) => {
-            if !entry.env.is_empty() || entry.working_directory.is_some() {
-                return Err(Fault::new("`env` and `working_directory` go with `argv` only"));
+            if !entry.env.is_empty() || entry.working_directory.is_some() || entry.spawns {
+                let message = "`env`, `working_directory` and `spawns` go with `argv` only";
+                return Err(Fault::new(message));
             }
             ActorKind::Native { type_name: type_name.clone(), attributes }
         }
@@ -28,6 +29,7 @@ pub(super) fn actor(entry: &ActorEntry, attributes: Attributes) -> Checked<Run> 
                 argv: entry.argv.clone(),
                 env: entry.env.clone(),
                 working_directory: entry.working_directory.clone(),
+                spawns: entry.spawns,
                 ..ProcessSpec::default()
             })
         }

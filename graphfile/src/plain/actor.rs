@@ -16,6 +16,8 @@ pub(crate) struct ActorEntry {
     pub env: BTreeMap<String, String>,
     /// Working directory of a process; a fresh scratch directory where none is given.
     pub working_directory: Option<String>,
+    /// Whether the process may add tasks to its own job, with `drawloom add`.
+    pub spawns: bool,
     /// A name by which the whole cluster finds it.
     pub name: Option<String>,
     /// Whether it lives on when the rest of the job has ended, until it is stopped.

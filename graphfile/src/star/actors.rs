@@ -15,7 +15,7 @@ use crate::error::{Checked, Fault};
 use crate::node::Kind;
 
 /// What an actor has of its own, beside what every task has and its constants.
-const ACTOR_FIELDS: [&str; 8] = [
+const ACTOR_FIELDS: [&str; 9] = [
     "argv",
     "env",
     "working_directory",
@@ -23,6 +23,7 @@ const ACTOR_FIELDS: [&str; 8] = [
     "detached",
     "mailbox",
     "checkpoint_every",
+    "spawns",
     "max_restarts",
 ];
 

@@ -1,5 +1,6 @@
 //! Executors and what is on them: soft state, told anew by executors whenever they join.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +160,20 @@ impl Executor {
         let left = self.left_by_actors.get_or_insert_with(|| account.capacity().clone().into());
         left.take(request, devices);
         self.lasting_claims += 1;
+    }
+
+    /// An actor waits for tasks: what it asked for, but for its devices, is for others meanwhile.
+    fn lend(&mut self, request: &ResourceRequest) {
+        if let Some(left) = &mut self.left_by_actors {
+            left.give_back(request, &[]);
+        }
+    }
+
+    /// An actor has back what it lent.
+    fn take_back(&mut self, request: &ResourceRequest) {
+        if let Some(left) = &mut self.left_by_actors {
+            left.take(request, &[]);
+        }
     }
 
     fn let_go(&mut self, request: &ResourceRequest, devices: &[DeviceIndex]) {
@@ -497,10 +512,13 @@ impl Cluster {
         }
         active.suspended = true;
         let (id, load_nanos) = (active.executor, std::mem::take(&mut active.core_nanos));
-        let claimed = active.claimed;
+        let (claimed, lasting) = (active.claimed, active.lasting);
         if let Some(executor) = self.executor_mut(id) {
             if claimed {
                 executor.account.release(&cores_alone(request), &[]);
+                if lasting {
+                    executor.lend(&cores_alone(request));
+                }
             } else {
                 executor.queue.retain(|(queued, _)| *queued != index);
             }
@@ -538,13 +556,18 @@ impl Cluster {
             for device in &active.devices {
                 executor.device_attempts[usize::from(device.0)] -= 1;
             }
+            let kept = if active.suspended {
+                Cow::Owned(without_cores(request))
+            } else {
+                Cow::Borrowed(request)
+            };
             if active.claimed && active.lasting {
-                executor.let_go(request, &active.devices);
+                executor.let_go(&kept, &active.devices);
             }
             if active.suspended {
                 executor.suspended -= 1;
                 if active.claimed {
-                    executor.account.release(&without_cores(request), &active.devices);
+                    executor.account.release(&kept, &active.devices);
                 }
                 executor.queue.retain(|(queued, _)| *queued != index);
             } else if active.claimed {
@@ -582,8 +605,12 @@ impl Cluster {
                     break;
                 }
                 let is_new = !std::mem::replace(&mut active.claimed, true);
-                if is_new && active.lasting {
-                    executor.hold_lasting(request, &active.devices);
+                if active.lasting {
+                    if is_new {
+                        executor.hold_lasting(request, &active.devices);
+                    } else {
+                        executor.take_back(&cores_alone(request));
+                    }
                     self.crowded.insert(id);
                 }
                 if std::mem::take(&mut active.suspended) {
@@ -699,9 +726,9 @@ impl Cluster {
                     }
                     assert!(free.fits_on(&request, &active.devices), "double booking");
                     free.take(&request, &active.devices);
-                }
-                if active.claimed && active.lasting {
-                    left.take(request_of(active), &active.devices);
+                    if active.lasting {
+                        left.take(&request, &active.devices);
+                    }
                 }
             }
             assert_eq!(&free, executor.account.free(), "leak on {:?}", executor.id);

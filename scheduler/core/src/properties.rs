@@ -461,8 +461,9 @@ impl World {
         let id = ExecutorId(self.next_executor);
         self.next_executor += 1;
         let cores = 1 + choice % 4;
-        let cpu_milli = cores * MILLI;
-        let capacity = Capacity { cpu_milli, memory_bytes: 64, ..Capacity::default() };
+        // Whole cores for tasks, and a bit for actors.
+        let cpu_milli = cores * MILLI + ACTORS;
+        let capacity = Capacity { cpu_milli, memory_bytes: ACTORS, ..Capacity::default() };
         let info = ExecutorInfo {
             name: id.to_string(),
             address: format!("http://{id}"),
@@ -723,10 +724,13 @@ fn add_gangs(graph: &mut TaskGraph, random: &mut impl FnMut(u64) -> u64) {
     }
 }
 
-/// An actor that takes one of 64 places.
+/// How many actors an executor has room for.
+const ACTORS: u64 = 64;
+
+/// An actor that takes one of the places for actors.
 fn actor() -> Arc<Template> {
     let spec = ActorSpec::native("counter", Attributes::new());
-    let request = ResourceRequest { memory_bytes: 1, ..ResourceRequest::default() };
+    let request = ResourceRequest { cpu_milli: 1, memory_bytes: 1, ..ResourceRequest::default() };
     let run = Run::Actor(Box::new(spec));
     let mut template = Template::new(Variant { run, request, cost_hint: None }, 0);
     template.retry.max_retries = 9;

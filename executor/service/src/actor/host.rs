@@ -121,8 +121,12 @@ impl Shared {
         };
         let kind = match &start.spec.kind {
             ActorKind::Native { type_name, attributes } => {
-                let construction =
-                    Construction { incarnation, attributes, arguments: &start.arguments };
+                let construction = Construction {
+                    incarnation,
+                    job: start.assignment.job_id,
+                    attributes,
+                    arguments: &start.arguments,
+                };
                 let make = || {
                     let mut actor = self.types.create(type_name, &construction)?;
                     state.map_or(Ok(()), |state| actor.restore(state))?;

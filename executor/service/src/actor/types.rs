@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use drawloom_model::{AttemptId, Attributes, Failure, FailureKind, Value};
+use drawloom_model::{AttemptId, Attributes, Failure, FailureKind, JobId, Value};
 
 use super::builtin;
 
@@ -62,6 +62,8 @@ pub struct Context<'a> {
 pub struct Construction<'a> {
     /// The incarnation that begins.
     pub incarnation: AttemptId,
+    /// Its job, to which it may add tasks.
+    pub job: Option<JobId>,
     /// The actor's constants.
     pub attributes: &'a Attributes,
     /// The task's inputs.

@@ -221,6 +221,8 @@ impl Scheduler {
             }
         }
         let inputs = job.inputs(index).iter();
+        let adds_tasks = template.actor().is_some()
+            || template.variants[usize::from(placement.variant)].spawns();
         Assignment {
             attempt,
             template_key: TemplateKey { job: job.key, index: task.template },
@@ -238,7 +240,7 @@ impl Scheduler {
             priority: job.priority_of(index),
             set_aside: false,
             actor: self.actor_part(job, index),
-            job_id: template.variants[usize::from(placement.variant)].spawns().then_some(job.id),
+            job_id: adds_tasks.then_some(job.id),
         }
     }
 

@@ -62,6 +62,9 @@ impl Scheduler {
             let gang = self.gang_of(TaskKey { job: key, index: needed });
             let peers = gang.map(|gang| self.unended_members(gang)).unwrap_or_default();
             let open = open.chain(peers.into_iter().map(|peer| peer.index));
+            // A call needs its actor, which serves nothing while it waits.
+            let actor = self.callee(TaskKey { job: key, index: needed });
+            let open = open.chain(actor.filter(|actor| actor.job == key).map(|actor| actor.index));
             stack.extend(open.filter(|before| seen.insert(*before)));
         }
         Ok(attempt)
