@@ -61,6 +61,19 @@ fn a_network_of_convolutions_is_trained_too() {
 }
 
 #[test]
+fn a_policy_is_learnt_by_playing() {
+    let file = example("cartpole/cartpole.star");
+    let small = ["-p", "rounds=2", "-p", "players=2", "-p", "episodes=1", "-p", "tested=4"];
+    let said = say(&[&["--json", "run", &file, "-p", "report_every=1"], &small[..]].concat());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let outputs = &said.last()["outputs"];
+    for name in ["mean return in round 1", "mean return in round 2", "mean return of 4 episodes"] {
+        let steps = outputs[name].as_f64().expect("a number");
+        assert!((1.0..=500.0).contains(&steps), "{name}: {steps}");
+    }
+}
+
+#[test]
 fn programs_refuse_parameters_that_they_do_not_have() {
     let said = say(&["run", &example("digits/digits.star"), "-p", "epoch=1"]);
     assert_eq!(said.code, Some(2));
