@@ -109,6 +109,8 @@ pub struct TaskView {
     pub run_time: Option<Duration>,
     /// Thousandths of a core that the chosen variant asks for; the first one before any attempt.
     pub cpu_milli: u64,
+    /// Whether it is an actor, which stays until it is stopped.
+    pub is_actor: bool,
 }
 
 /// Tasks with what they need; those that need nothing are left out.

@@ -127,6 +127,7 @@ fn last_attempt(
         executor: task.executor?,
         variant: task.variant,
         cpu_milli: task.cpu_milli,
+        is_actor: task.is_actor,
         placed: placed.min(start),
         runnable: placed.min(start),
         start,
@@ -147,6 +148,7 @@ fn failed_attempt(retry: Retried, task: &TaskView, run: usize) -> Option<Attempt
         executor: executor?,
         variant: None,
         cpu_milli: task.cpu_milli,
+        is_actor: task.is_actor,
         placed: (Time::ZERO + placed).min(start),
         runnable: (Time::ZERO + placed).min(start),
         start,
@@ -233,6 +235,7 @@ mod tests {
             ended_at: at(9),
             run_time: Some(Duration::from_millis(3)),
             cpu_milli: 1000,
+            is_actor: false,
         }
     }
 

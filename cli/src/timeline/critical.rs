@@ -10,7 +10,7 @@ use super::Attempt;
 pub(super) type Needs = BTreeMap<u32, Vec<u32>>;
 
 /// The critical path of what happened: the task that ended last, before it the last that it
-/// needed, and so on. Answers indexes of `attempts`, the first task's first. Tells each attempt,
+/// needed, and so on; actors, which end because all else has, are left out. Answers indexes of `attempts`, the first task's first. Tells each attempt,
 /// by the way, when all that it needs was there.
 pub(super) fn critical_path(attempts: &mut [Attempt], needs: &Needs) -> Vec<usize> {
     let last = last_attempts(attempts);
@@ -33,10 +33,10 @@ pub(super) fn critical_path(attempts: &mut [Attempt], needs: &Needs) -> Vec<usiz
     path
 }
 
-/// The end and the index of each task's last attempt.
+/// The end and the index of each task's last attempt, except actors.
 fn last_attempts(attempts: &[Attempt]) -> HashMap<u32, (Time, usize)> {
     let mut last = HashMap::with_capacity(attempts.len());
-    for (index, attempt) in attempts.iter().enumerate() {
+    for (index, attempt) in attempts.iter().enumerate().filter(|(_, attempt)| !attempt.is_actor) {
         let entry = last.entry(attempt.task).or_insert((attempt.end, index));
         *entry = (*entry).max((attempt.end, index));
     }
@@ -59,6 +59,7 @@ pub(super) mod tests {
             executor: ExecutorId(1),
             variant: Some(0),
             cpu_milli: 1000,
+            is_actor: false,
             placed: Time::ZERO,
             runnable: Time::ZERO,
             start: Time::from_nanos(start),
@@ -91,6 +92,15 @@ pub(super) mod tests {
         let needs = Needs::from([(1, vec![0])]);
         assert_eq!(critical_path(&mut attempts, &needs), [0]);
         assert_eq!(critical_path(&mut [], &needs), [0_usize; 0]);
+    }
+
+    #[test]
+    fn an_actor_ends_because_the_others_have() {
+        let mut actor = attempt(0, 0, 20);
+        actor.is_actor = true;
+        let mut attempts = [actor, attempt(1, 1, 9), attempt(2, 10, 12)];
+        let needs = Needs::from([(1, vec![0]), (2, vec![1])]);
+        assert_eq!(critical_path(&mut attempts, &needs), [1, 2]);
     }
 
     #[test]

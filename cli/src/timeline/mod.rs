@@ -125,6 +125,7 @@ struct Attempt {
     executor: ExecutorId,
     variant: Option<u8>,
     cpu_milli: u64,
+    is_actor: bool,
     placed: Time,
     /// When it was placed and everything that it needs was there.
     runnable: Time,

@@ -240,6 +240,7 @@ pub(super) fn task_view(wire: v1::TaskView) -> Result<TaskView, Error> {
         ended_at: wire.ended_unix_nanos.map(moment),
         run_time: wire.run_nanos.map(Duration::from_nanos),
         cpu_milli: wire.cpu_milli,
+        is_actor: wire.is_actor,
     })
 }
 

@@ -84,6 +84,7 @@ pub(super) fn task(clock: &Clock, task: core::TaskSummary) -> TaskView {
         ended_at: moment(task.ended_at),
         run_time: task.run_time,
         cpu_milli: task.cpu_milli,
+        is_actor: task.is_actor,
     }
 }
 

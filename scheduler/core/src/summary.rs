@@ -73,6 +73,8 @@ pub struct TaskSummary {
     pub variant: Option<u8>,
     /// What that variant asks of the cores, in thousandths; of the first one before any attempt.
     pub cpu_milli: u64,
+    /// Whether it is an actor, which stays until it is stopped.
+    pub is_actor: bool,
     /// Why it did not succeed.
     pub failure: Option<Failure>,
     /// When the current or last attempt was placed.

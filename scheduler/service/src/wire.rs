@@ -114,6 +114,7 @@ pub(crate) fn task(clock: &Clock, task: TaskSummary) -> v1::TaskView {
         ended_unix_nanos: unix(task.ended_at),
         run_nanos: task.run_time.map(nanos),
         cpu_milli: task.cpu_milli,
+        is_actor: task.is_actor,
     }
 }
 

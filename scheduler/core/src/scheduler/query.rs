@@ -71,6 +71,7 @@ impl Scheduler {
             devices: active.map_or_else(Vec::new, |active| active.devices.to_vec()),
             variant: last.map(|last| last.variant),
             cpu_milli: template.variants[variant].request.cpu_milli,
+            is_actor: template.actor().is_some(),
             failure: job.failures.get(&key.index).cloned(),
             placed_at: last.map(|last| last.placed_at),
             started_at: last.and_then(|last| last.started_at),
