@@ -32,8 +32,12 @@ pub(crate) async fn records(client: &Client, mode: Mode, runs: usize) -> Result<
         Mode::Remote => (200e-6, 1e-3, 80e3),
         Mode::Embedded => (15e-6, 100e-6, 300e3),
     };
-    let latency = record(mode, transport, "s", LATENCIES, &latencies);
-    let throughput = record(mode, transport, "calls/s", CALLS as u32, &rates);
+    let record = |unit, calls, samples: &[Sample]| Record {
+        transport,
+        ..Record::new("actor_calls", mode, unit, calls, samples)
+    };
+    let latency = record("s", LATENCIES, &latencies);
+    let throughput = record("calls/s", CALLS as u32, &rates);
     Ok(vec![latency.with_targets(seconds, Some(p99)), throughput.with_targets(rate, None)])
 }
 
@@ -73,31 +77,4 @@ async fn rate(actor: &ActorHandle) -> Result<f64> {
         call.await?;
     }
     Ok(CALLS as f64 / start.elapsed().as_secs_f64())
-}
-
-fn record(
-    mode: Mode,
-    transport: Option<Transport>,
-    unit: &'static str,
-    tasks: u32,
-    samples: &[Sample],
-) -> Record {
-    let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
-    let mut p99s: Vec<f64> = samples.iter().filter_map(|sample| sample.p99).collect();
-    Record {
-        bench: "actor_calls",
-        mode,
-        transport,
-        value: median(&mut values),
-        unit,
-        runs: values.len(),
-        min: values.iter().copied().fold(f64::INFINITY, f64::min),
-        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        p99: (!p99s.is_empty()).then(|| median(&mut p99s)),
-        tasks,
-        target: None,
-        p99_target: None,
-        met: None,
-        kernel: None,
-    }
 }

@@ -10,9 +10,10 @@ mod measure;
 mod record;
 mod remote;
 mod suite;
+mod waiting;
 mod workload;
 
 pub use kernels::{KernelOptions, UNMEASURED};
 pub use record::{KernelFigures, Mode, Record, Sample, Transport};
 pub use suite::{Bench, Options, run};
-pub use workload::{chain, forkjoin, noops, tree};
+pub use workload::{chain, forkjoin, noops, tree, waiting};

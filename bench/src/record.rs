@@ -75,7 +75,7 @@ pub struct Record {
     pub transport: Option<Transport>,
     /// The median of the runs.
     pub value: f64,
-    /// `s`, `MiB`, a number a second such as `tasks/s`, or `ratio`: the speed in parts of what the
+    /// `s`, `MiB`, `B/task`, a number a second such as `tasks/s`, or `ratio`: the speed in parts of what the
     /// machine does in the same run without the system.
     pub unit: &'static str,
     /// How many runs there were.
@@ -123,6 +123,34 @@ impl Record {
     /// Whether larger is better.
     pub fn is_rate(&self) -> bool {
         self.unit.ends_with("/s") || self.is_ratio()
+    }
+
+    /// What runs have measured, without targets.
+    pub(crate) fn new(
+        bench: &'static str,
+        mode: Mode,
+        unit: &'static str,
+        tasks: u32,
+        samples: &[Sample],
+    ) -> Record {
+        let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+        let mut p99s: Vec<f64> = samples.iter().filter_map(|sample| sample.p99).collect();
+        Record {
+            bench,
+            mode,
+            transport: None,
+            value: median(&mut values),
+            unit,
+            runs: values.len(),
+            min: values.iter().copied().fold(f64::INFINITY, f64::min),
+            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            p99: (!p99s.is_empty()).then(|| median(&mut p99s)),
+            tasks,
+            target: None,
+            p99_target: None,
+            met: None,
+            kernel: None,
+        }
     }
 
     /// Whether it compares with a floor.

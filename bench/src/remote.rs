@@ -81,6 +81,11 @@ impl Remote {
         Ok(Client::connect(&self.endpoint).await?)
     }
 
+    /// The scheduler's process.
+    pub(crate) fn scheduler_pid(&self) -> Option<u32> {
+        self.scheduler.id()
+    }
+
     /// The processes' ids.
     pub(crate) fn pids(&self) -> Vec<Option<u32>> {
         [&self.scheduler].into_iter().chain(&self.executors).map(Child::id).collect()

@@ -12,8 +12,9 @@ use crate::actor;
 use crate::data;
 use crate::kernels::{self, KernelOptions};
 use crate::measure::{cold_start, graph_seconds, latency, resident_mib};
-use crate::record::{Mode, Record, Sample, Transport, median};
+use crate::record::{Mode, Record, Sample, Transport};
 use crate::remote::Remote;
+use crate::waiting;
 use crate::workload::{chain, forkjoin, noops, tree};
 
 /// How long a cluster is left alone before its memory is measured.
@@ -62,11 +63,13 @@ pub enum Bench {
     ProcessSpawn,
     /// Calls straight to an actor: one at a time, and many in flight.
     ActorCalls,
+    /// Very many tasks that wait: how long they take to submit, and the memory of each.
+    MillionWaiting,
 }
 
 impl Bench {
     /// Every bench.
-    pub const ALL: [Bench; 20] = [
+    pub const ALL: [Bench; 21] = [
         Bench::NoopThroughput,
         Bench::SyncLatency,
         Bench::Chain,
@@ -87,6 +90,7 @@ impl Bench {
         Bench::Transfer,
         Bench::ProcessSpawn,
         Bench::ActorCalls,
+        Bench::MillionWaiting,
     ];
 
     /// The name used on the command line and in JSON.
@@ -112,6 +116,7 @@ impl Bench {
             Bench::Transfer => "transfer_100mb",
             Bench::ProcessSpawn => "process_spawn",
             Bench::ActorCalls => "actor_calls",
+            Bench::MillionWaiting => "million_waiting",
         }
     }
 
@@ -138,7 +143,8 @@ impl Bench {
             | Bench::PutSmall
             | Bench::GetSmall
             | Bench::Transfer
-            | Bench::ProcessSpawn => matches!(mode, Mode::Remote),
+            | Bench::ProcessSpawn
+            | Bench::MillionWaiting => matches!(mode, Mode::Remote),
             _ => true,
         }
     }
@@ -177,8 +183,8 @@ impl Bench {
             (Bench::PassLarge, _) => 2e-3,
             (Bench::PutSmall | Bench::GetSmall, _) => 30e3,
             (Bench::Transfer, _) => 0.6,
-            // Told with its records, of which there are two.
-            (Bench::ActorCalls, _) => f64::NAN,
+            // Told with their records, of which there are two each.
+            (Bench::ActorCalls | Bench::MillionWaiting, _) => f64::NAN,
         }
     }
 
@@ -270,6 +276,9 @@ async fn run_bench(bench: Bench, mode: Mode, options: &Options) -> Result<Vec<Re
         }
         return Ok(records);
     }
+    if bench == Bench::MillionWaiting {
+        return waiting::records(&options.executable, runs).await;
+    }
     if bench == Bench::ActorCalls {
         let cluster = Remote::start(&options.executable, Transport::Tcp).await?;
         return actor::records(&cluster.client().await?, mode, runs).await;
@@ -342,25 +351,10 @@ async fn memory(cluster: &Remote, runs: usize) -> Result<Vec<Sample>> {
 }
 
 fn record(bench: Bench, mode: Mode, transport: Option<Transport>, samples: &[Sample]) -> Record {
-    let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
-    let mut p99s: Vec<f64> = samples.iter().filter_map(|sample| sample.p99).collect();
-    let record = Record {
-        bench: bench.name(),
-        mode,
-        transport,
-        value: median(&mut values),
-        unit: bench.unit(),
-        runs: values.len(),
-        min: values.iter().copied().fold(f64::INFINITY, f64::min),
-        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        p99: (!p99s.is_empty()).then(|| median(&mut p99s)),
-        tasks: bench.graph().tasks.len() as u32,
-        target: None,
-        p99_target: None,
-        met: None,
-        kernel: None,
-    };
-    record.with_targets(bench.target(mode, transport), bench.p99_target(mode))
+    let tasks = bench.graph().tasks.len() as u32;
+    let record = Record::new(bench.name(), mode, bench.unit(), tasks, samples);
+    Record { transport, ..record }
+        .with_targets(bench.target(mode, transport), bench.p99_target(mode))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Graphs of tasks that do nothing: what is left is what the system itself takes.
 
 use drawloom_client::{GraphBuilder, TaskHandle, TemplateHandle};
-use drawloom_model::{Attributes, TaskGraph, Template, Variant};
+use drawloom_model::{Attributes, LabelOperator, LabelRequirement, TaskGraph, Template, Variant};
 
 fn graph(name: &str) -> (GraphBuilder, TemplateHandle) {
     let mut graph = GraphBuilder::new(name);
@@ -56,6 +56,21 @@ pub fn forkjoin(rounds: u32, width: u32) -> TaskGraph {
     graph.build()
 }
 
+/// A task that no executor takes, and so many that wait for it.
+pub fn waiting(tasks: u32) -> TaskGraph {
+    let (mut graph, noop) = graph("waiting");
+    graph.options().wait_for_resources = true;
+    let mut nowhere = Template::new(Variant::kernel("noop", Attributes::new()), 0);
+    let operator = LabelOperator::In(vec!["nowhere".to_owned()]);
+    nowhere.constraints.labels.push(LabelRequirement { key: "place".to_owned(), operator });
+    let nowhere = graph.template(nowhere);
+    let first = graph.add(nowhere, [], []);
+    for _ in 0..tasks {
+        graph.add(noop, [], [first]);
+    }
+    graph.build()
+}
+
 #[cfg(test)]
 mod tests {
     use drawloom_model::{Limits, validate};
@@ -73,5 +88,6 @@ mod tests {
         check(tree(10_000), 19_999);
         check(tree(5), 9);
         check(forkjoin(100, 100), 10_100);
+        check(waiting(10), 11);
     }
 }

@@ -49,9 +49,9 @@ pub(crate) fn softmax_row<T: Float>(x: &[T], y: &mut [T]) -> f64 {
         *y = x.minus(most).exp();
     }
     let sum = sum(y, T::to_f64);
-    let share = 1.0 / sum;
+    let share = T::from_f64(1.0 / sum);
     for y in y {
-        *y = T::from_f64(y.to_f64() * share);
+        *y = y.times(share);
     }
     most.to_f64() + sum.ln()
 }

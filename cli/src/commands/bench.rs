@@ -22,6 +22,7 @@ Examples:
   drawloom bench kernels --kernel softmax --kernel add
 
 Benches: noop_throughput, sync_latency, chain, tree, forkjoin, cold_start, idle_memory;
+million_waiting: a million tasks that wait, how long to submit and how much memory each;
 actor_calls: calls straight to an actor, one at a time and many in flight;
 put_100mb, get_100mb, pass_100mb, put_1k, get_1k, transfer_100mb, process_spawn: the data plane,
 large objects against what the machine does without the system;
@@ -115,6 +116,7 @@ fn describe(record: &Record) -> String {
     let figure = |value: f64| match record.unit {
         "s" => text::span(Duration::from_secs_f64(value.max(0.0))),
         "MiB" => format!("{value:.1} MiB"),
+        "B/task" => format!("{value:.0} B/task"),
         _ if record.is_ratio() => format!("{:.1} %", value * 100.0),
         _ => text::rate(value),
     };
