@@ -151,8 +151,14 @@ pub(crate) async fn pass(client: &Client) -> Result<f64> {
     let consumer = graph.template(template(consumer, 0));
     let produced = graph.add(producer, [], []);
     graph.add(consumer, [produced.output(0)], []);
-    let passed = graph_seconds(client, graph.build()).await?;
-    Ok(passed - bare_pass_seconds()?)
+    let graph = graph.build();
+    let (mut passed, mut bare) = (Vec::new(), Vec::new());
+    // By turns, since how fast the system finds fresh pages changes from moment to moment.
+    for _ in 0..FLOORS {
+        passed.push(graph_seconds(client, graph.clone()).await?);
+        bare.push(bare_pass_seconds()?);
+    }
+    Ok(median(&mut passed) - median(&mut bare))
 }
 
 fn shell(script: &str) -> ProcessSpec {

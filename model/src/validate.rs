@@ -352,6 +352,9 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
             if process.argv.first().is_none_or(String::is_empty) {
                 return bad(&field("argv"), "an executable is needed");
             }
+            if let Some((what, message)) = unfit_text(process) {
+                return bad(&field(what), message);
+            }
             if process.outputs.len() != usize::from(template.outputs) {
                 return bad(&field("outputs"), "there must be one for each output of the task");
             }
@@ -370,6 +373,36 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
         return bad("retry.backoff.factor", "must be between 1 and 1000000");
     }
     Ok(())
+}
+
+/// What the system takes in no argument, variable or path: the field, and what is wrong there.
+fn unfit_text(process: &ProcessSpec) -> Option<(&'static str, &'static str)> {
+    let has_null = |text: &String| text.contains('\0');
+    let null = "contains a null character";
+    if process.argv.iter().any(has_null) {
+        return Some(("argv", null));
+    }
+    if process.working_directory.as_ref().is_some_and(has_null) {
+        return Some(("working_directory", null));
+    }
+    if process.env.iter().any(|(name, value)| has_null(name) || has_null(value)) {
+        return Some(("env", null));
+    }
+    if process.env.keys().any(|name| name.is_empty() || name.contains('=')) {
+        return Some(("env", "a variable's name is neither empty nor contains ="));
+    }
+    let input_has = |input: &ProcessInput| match input {
+        ProcessInput::File(text) | ProcessInput::Map(text) => has_null(text),
+        ProcessInput::Stdin => false,
+    };
+    let output_has = |output: &ProcessOutput| match output {
+        ProcessOutput::File(text) | ProcessOutput::Map(text) => has_null(text),
+        ProcessOutput::Stdout | ProcessOutput::Stderr | ProcessOutput::ExitCode => false,
+    };
+    if process.inputs.iter().any(input_has) {
+        return Some(("inputs", null));
+    }
+    process.outputs.iter().any(output_has).then_some(("outputs", null))
 }
 
 /// The first file of a process that does not lie in its working directory, and the field.
@@ -455,6 +488,30 @@ mod tests {
         addition.tasks[0].inputs.push(Input::Task { task: 2, output: 0 });
         let known = |task| (task < 5).then_some(1);
         assert_eq!(validate(&addition, &Limits::default(), known), Ok(()));
+    }
+
+    #[test]
+    fn texts_that_the_system_takes_nowhere_are_refused() {
+        let refused = |spec: ProcessSpec, expected: &str| {
+            let spec = ProcessSpec { argv: [vec!["true".into()], spec.argv].concat(), ..spec };
+            let variant =
+                Variant { run: Run::Process(spec), ..Variant::kernel("", Attributes::new()) };
+            let mut graph = graph(vec![task("a", &[])]);
+            graph.templates = vec![Arc::new(Template::new(variant, 0))];
+            check(&graph, &format!("template 0, variant 0, {expected}"));
+        };
+        let null = || "a\0b".to_owned();
+        let none = ProcessSpec::default;
+        refused(ProcessSpec { argv: vec![null()], ..none() }, "argv: contains a null character");
+        let env = [("X".to_owned(), null())].into();
+        refused(ProcessSpec { env, ..none() }, "env: contains a null character");
+        let env = [("X=Y".to_owned(), String::new())].into();
+        let told = "env: a variable's name is neither empty nor contains =";
+        refused(ProcessSpec { env, ..none() }, told);
+        let inputs = vec![ProcessInput::Map(null())];
+        refused(ProcessSpec { inputs, ..none() }, "inputs: contains a null character");
+        let directory = ProcessSpec { working_directory: Some(null()), ..none() };
+        refused(directory, "working_directory: contains a null character");
     }
 
     #[test]

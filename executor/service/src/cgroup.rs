@@ -5,9 +5,14 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
+
+use crate::leftovers;
+use crate::quarters::Reusable;
 
 /// Processes and threads that an attempt may have at a time.
 const PIDS_LIMIT: u64 = 4096;
@@ -21,6 +26,9 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 /// How often a group's members are killed before it is left alone, and how long they have to go.
 const KILLS: u32 = 100;
 const KILL_PAUSE: Duration = Duration::from_millis(2);
+
+/// The controllers of version 1 that are used.
+const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 
 /// The directory where control groups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -59,6 +67,12 @@ fn read_number(path: &Path) -> Option<u64> {
 
 /// This process's group in version 2, where it is mounted.
 fn own_v2() -> Option<PathBuf> {
+    // Looked up once: processes are begun by the thousand, and this one is hardly ever moved.
+    static OWN: LazyLock<Option<PathBuf>> = LazyLock::new(find_v2);
+    OWN.clone()
+}
+
+fn find_v2() -> Option<PathBuf> {
     let mounts = [Path::new(ROOT).to_owned(), Path::new(ROOT).join("unified")];
     let mount = mounts.into_iter().find(|path| path.join("cgroup.controllers").exists())?;
     own(mount, |line| line.strip_prefix("0::"))
@@ -66,11 +80,17 @@ fn own_v2() -> Option<PathBuf> {
 
 /// Where this process makes groups.
 pub(crate) fn parents() -> Vec<PathBuf> {
-    own_v2().into_iter().chain(["memory", "cpu", "pids"].into_iter().filter_map(own_v1)).collect()
+    own_v2().into_iter().chain(CONTROLLERS.into_iter().filter_map(own_v1)).collect()
 }
 
-/// This process's group of a controller in version 1.
+/// This process's group of one of the controllers in version 1.
 fn own_v1(controller: &str) -> Option<PathBuf> {
+    static OWN: LazyLock<[Option<PathBuf>; 3]> = LazyLock::new(|| CONTROLLERS.map(find_v1));
+    let place = CONTROLLERS.iter().position(|known| *known == controller)?;
+    OWN[place].clone()
+}
+
+fn find_v1(controller: &str) -> Option<PathBuf> {
     let mount = Path::new(ROOT).join(controller);
     own(mount.is_dir().then_some(mount)?, |line| {
         let (_, rest) = line.split_once(':')?;
@@ -99,18 +119,23 @@ pub(crate) struct GroupLimits {
 
 /// A control group for one attempt: one directory in version 2, one per controller in version 1.
 /// Removed when dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Group {
     directories: Vec<PathBuf>,
     /// Whether the memory limit is in force.
     pub limits_memory: bool,
+    /// Whether members had to be killed.
+    is_spent: AtomicBool,
 }
 
 impl Group {
-    /// A group of that name below this process's own, with as many of the limits as can be set;
-    /// none where groups cannot be made here.
-    pub(crate) fn create(name: &str, limits: GroupLimits) -> Option<Group> {
-        let group = Self::create_v2(name, limits).or_else(|| Self::create_v1(name, limits))?;
+    /// A group below this process's own, with as many of the limits as can be set; none where
+    /// groups cannot be made here.
+    pub(crate) fn create(limits: GroupLimits) -> Option<Group> {
+        static GROUPS: AtomicU64 = AtomicU64::new(0);
+        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}{number}", leftovers::prefix());
+        let group = Self::create_v2(&name, limits).or_else(|| Self::create_v1(&name, limits))?;
         Some(group).filter(|group| !group.directories.is_empty())
     }
 
@@ -122,7 +147,7 @@ impl Group {
         }
         // Refused where the parent holds processes and is no root; then limits do not work here.
         let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory +pids +cpu");
-        let mut group = Group { directories: Vec::new(), limits_memory: false };
+        let mut group = Group::default();
         let directory = group.add(parent.join(name))?;
         group.limits_memory = limit(&directory, "memory.max", limits.memory_bytes);
         if !group.limits_memory && limits.memory_bytes > 0 {
@@ -140,7 +165,7 @@ impl Group {
     }
 
     fn create_v1(name: &str, limits: GroupLimits) -> Option<Group> {
-        let mut group = Group { directories: Vec::new(), limits_memory: false };
+        let mut group = Group::default();
         if limits.memory_bytes > 0
             && let Some(directory) = group.add(own_v1("memory")?.join(name))
         {
@@ -190,6 +215,11 @@ impl Group {
 
     /// Kills every process in the group, also those that left their session.
     pub(crate) fn kill(&self) {
+        // Whoever makes processes is a member itself.
+        if self.members().is_empty() {
+            return;
+        }
+        self.is_spent.store(true, Ordering::Relaxed);
         // Version 2 does that at once, since Linux 5.14.
         if self.directories.iter().any(|directory| write(directory, "cgroup.kill", "1")) {
             return;
@@ -227,6 +257,12 @@ pub(crate) struct Entrance {
     pub file: OwnedFd,
     /// Whether that limits its memory.
     pub limits_memory: bool,
+}
+
+impl Reusable for Group {
+    fn is_as_new(&mut self) -> bool {
+        !*self.is_spent.get_mut() && self.members().is_empty()
+    }
 }
 
 impl Drop for Group {
@@ -267,8 +303,7 @@ mod tests {
 
     #[test]
     fn a_group_of_processes_that_keep_making_others_is_killed() {
-        let name = format!("drawloom-{}-killed", std::process::id());
-        let Some(group) = Group::create(&name, GroupLimits::default()) else {
+        let Some(group) = Group::create(GroupLimits::default()) else {
             eprintln!("no control groups can be made here");
             return;
         };

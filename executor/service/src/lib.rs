@@ -15,6 +15,7 @@ mod leftovers;
 mod link;
 mod local;
 pub mod metrics;
+mod quarters;
 mod runner;
 mod start;
 mod store;

@@ -15,6 +15,7 @@ use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
 use crate::leftovers;
 use crate::local::LocalServer;
+use crate::quarters::Quarters;
 use crate::runner::Workers;
 use crate::store::{Kept, Mover, NoRoom, SpillDirectory, Store};
 use crate::transfer::{Peers, Server};
@@ -220,7 +221,8 @@ pub async fn start(
     let store = Arc::new(store);
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
     let peers = Peers::new(Arc::clone(&store));
-    let actors = Actors::new(Arc::clone(&store), config.clone());
+    let quarters = Quarters::new(config.clone());
+    let actors = Actors::new(Arc::clone(&store), Arc::clone(&quarters));
     let server = match &config.listen {
         Some(listen) => {
             let calls = CallServer { actors: actors.clone(), peers: peers.clone() };
@@ -236,7 +238,7 @@ pub async fn start(
     }
     let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores, can_spill });
     let (heartbeat, shares_memory) = (config.heartbeat, config.shares_memory);
-    let workers = Workers::new(Arc::clone(&store), config);
+    let workers = Workers::new(Arc::clone(&store), quarters);
     let mover = Mover::new(Arc::clone(&store), news_sender.clone());
     let parts = Parts {
         core,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{GraphError, predecessors};
+use super::{GraphError, predecessors, unfit_text};
 use crate::{
     ActorKind, ActorRef, ActorSpec, CallSpec, Constraints, MAILBOX_LIMIT, ResourceRequest, Run,
     Task, TaskGraph, Template,
@@ -61,6 +61,11 @@ fn check_actors(template: &Template) -> Result<(), (String, String)> {
 }
 
 fn check_actor(actor: &ActorSpec, field: impl Fn(&str) -> String) -> Result<(), (String, String)> {
+    if let ActorKind::Process(process) = &actor.kind
+        && let Some((what, message)) = unfit_text(process)
+    {
+        return bad(field(what), message);
+    }
     match &actor.kind {
         ActorKind::Native { type_name, .. } if type_name.is_empty() => {
             return bad(field("type"), "must not be empty");

@@ -16,10 +16,10 @@ use super::body::{Body, Kind, panicked};
 use super::mailbox::{Mailbox, Over};
 use super::process::{Launch, ProcessActor};
 use super::types::{ActorTypes, Construction};
-use crate::Config;
 use crate::cancellation::Cancellation;
 use crate::driver::News;
-use crate::runner::{self, Completion, Inherited, Place, Scratch};
+use crate::quarters::Quarters;
+use crate::runner::{self, Completion, Inherited, Place, Prepared, Scratch};
 use crate::store::Store;
 
 /// The actors of an executor. Clones share them.
@@ -31,7 +31,7 @@ pub(crate) struct Actors {
 struct Shared {
     types: ActorTypes,
     store: Arc<Store>,
-    config: Config,
+    quarters: Arc<Quarters>,
     living: Mutex<HashMap<AttemptId, Arc<Mailbox>>>,
 }
 
@@ -47,9 +47,9 @@ pub(crate) struct Start {
 }
 
 impl Actors {
-    pub(crate) fn new(store: Arc<Store>, config: Config) -> Self {
-        let types = config.actors.clone();
-        Actors { shared: Arc::new(Shared { types, store, config, living: Mutex::default() }) }
+    pub(crate) fn new(store: Arc<Store>, quarters: Arc<Quarters>) -> Self {
+        let types = quarters.config.actors.clone();
+        Actors { shared: Arc::new(Shared { types, store, quarters, living: Mutex::default() }) }
     }
 
     /// The mailbox of an incarnation that is here.
@@ -134,7 +134,7 @@ impl Shared {
                 };
                 Kind::Native(catch_unwind(AssertUnwindSafe(make)).map_err(panicked)??)
             }
-            ActorKind::Process(_) if !self.config.runs_processes => {
+            ActorKind::Process(_) if !self.quarters.config.runs_processes => {
                 let message = "this executor runs no processes";
                 return Err(Failure::new(FailureKind::Spawn, message));
             }
@@ -146,10 +146,11 @@ impl Shared {
                     cores: &start.cores,
                     request: &start.request,
                 };
-                let scratch = Scratch::new(process, &self.config)?;
+                let scratch = Scratch::new(process, &self.quarters)?;
                 let none = Inherited::default();
-                let (command, group) =
-                    runner::prepare(process, &place, &scratch, &self.config, none)?;
+                let Prepared { mut command, confinement, group } =
+                    runner::prepare(process, &place, &scratch, &self.quarters, none)?;
+                runner::confine(&mut command, confinement);
                 let launch = Launch { command, group, scratch };
                 let mut child = ProcessActor::start(launch, mailbox)
                     .map_err(|error| runner::not_started(process, &error))?;

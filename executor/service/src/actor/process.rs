@@ -21,6 +21,7 @@ use super::mailbox::Mailbox;
 use super::watch::{Tail, watch};
 use crate::cancellation::Cancellation;
 use crate::cgroup::Group;
+use crate::quarters::Lease;
 use crate::runner::Scratch;
 
 /// The variable that tells the child which of its files is the socket.
@@ -40,7 +41,7 @@ pub(super) struct ProcessActor {
     killed: Arc<Cancellation>,
     last_id: u64,
     /// Kept for as long as the process lives.
-    group: Option<Group>,
+    group: Option<Lease<Group>>,
     _scratch: Scratch,
     is_over: bool,
 }
@@ -48,7 +49,7 @@ pub(super) struct ProcessActor {
 /// What a process is started from.
 pub(super) struct Launch {
     pub command: Command,
-    pub group: Option<Group>,
+    pub group: Option<Lease<Group>>,
     pub scratch: Scratch,
 }
 

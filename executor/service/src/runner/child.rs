@@ -1,18 +1,21 @@
 //! A child process: its start, its pipes, its end.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Command, ExitStatus};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::CpuSet;
 
+use super::vfork;
 use crate::cancellation::Cancellation;
 use crate::cgroup::{Entrance, Group};
 
@@ -24,7 +27,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 const TAIL_BYTES: usize = 4096;
 
 /// What is done to a process between its birth and its executable's start.
-pub(super) struct Confinement {
+#[derive(Default)]
+pub(crate) struct Confinement {
     /// Pins it to these cores; to none where there are none.
     pub affinity: Option<CpuSet>,
     /// Where it joins its control group.
@@ -37,10 +41,11 @@ pub(super) struct Confinement {
     pub file_bytes: Option<u64>,
 }
 
-/// Makes the command start a session of its own, confined, that dies with this thread.
-pub(super) fn confine(command: &mut Command, confinement: Confinement) {
-    let parent = rustix::process::getpid();
-    let prepare = move || {
+impl Confinement {
+    /// Puts the calling process, which is to become another program, into a session of its own,
+    /// confined, that dies with the thread that made it. Makes system calls alone, on data made
+    /// before, and allocates nothing.
+    pub(super) fn confine(&self, parent: Pid) -> io::Result<()> {
         rustix::process::setsid()?;
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() != Some(parent) {
@@ -48,29 +53,34 @@ pub(super) fn confine(command: &mut Command, confinement: Confinement) {
             return Err(io::Error::from(rustix::io::Errno::SRCH));
         }
         let mut limits_memory = false;
-        for entrance in &confinement.entrances {
+        for entrance in &self.entrances {
             // A group that cannot be joined limits nothing; the process is run all the same.
             let has_joined = rustix::io::write(&entrance.file, b"0").is_ok();
             limits_memory |= has_joined && entrance.limits_memory;
         }
-        if let Some(cores) = &confinement.affinity {
+        if let Some(cores) = &self.affinity {
             let _ = rustix::thread::sched_setaffinity(None, cores);
         }
-        for descriptor in &confinement.inherited {
+        for descriptor in &self.inherited {
             // Only in the child: its table of descriptors is its own.
             rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::empty())?;
         }
-        if let Some(bytes) = confinement.file_bytes {
+        if let Some(bytes) = self.file_bytes {
             limit(Resource::Fsize, bytes)?;
         }
-        if let Some(bytes) = confinement.memory_bytes.filter(|_| !limits_memory) {
+        if let Some(bytes) = self.memory_bytes.filter(|_| !limits_memory) {
             limit(Resource::As, bytes)?;
         }
         Ok(())
-    };
+    }
+}
+
+/// Makes the command start confined, where it is started by the standard library.
+pub(crate) fn confine(command: &mut Command, confinement: Confinement) {
+    let parent = rustix::process::getpid();
     // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe
-    // calls are allowed: it makes system calls alone, on data made before, and allocates nothing.
-    unsafe { command.pre_exec(prepare) };
+    // calls are allowed, and it makes no others.
+    unsafe { command.pre_exec(move || confinement.confine(parent)) };
 }
 
 /// Limits what this process may have of a resource, unless it was limited to less before.
@@ -130,7 +140,6 @@ impl Capture {
 
 /// A running process and its pipes.
 pub(super) struct Running<'c> {
-    child: Child,
     pid: Pid,
     pidfd: OwnedFd,
     stdin: Option<(OwnedFd, Bytes)>,
@@ -152,41 +161,32 @@ pub(super) struct Ended {
 impl<'c> Running<'c> {
     /// Starts the process.
     pub(super) fn start(
-        mut command: Command,
+        command: &Command,
+        confinement: &Confinement,
         stdin: Option<Bytes>,
         [stdout, stderr]: [Capture; 2],
         cancellation: &'c Cancellation,
         group: Option<&'c Group>,
     ) -> io::Result<Self> {
-        let pipe_or_null = |wanted| if wanted { Stdio::piped() } else { Stdio::null() };
-        command.stdin(pipe_or_null(stdin.is_some()));
-        command.stdout(pipe_or_null(stdout.keep != Keep::Tail)).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let pid = Pid::from_child(&child);
-        let pipes = (|| {
-            let stdin = child.stdin.take().map(OwnedFd::from);
-            let stdout = child.stdout.take().map(OwnedFd::from);
-            let stderr = child.stderr.take().map(OwnedFd::from);
-            for pipe in [&stdin, &stdout, &stderr].into_iter().flatten() {
-                rustix::io::ioctl_fionbio(pipe, true)?;
-            }
-            let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-            io::Result::Ok((pidfd, stdin, stdout, stderr))
-        })();
-        let (pidfd, stdin_pipe, stdout_pipe, stderr_pipe) = match pipes {
-            Ok(pipes) => pipes,
-            Err(error) => {
-                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-                child.wait()?;
-                return Err(error);
-            }
-        };
+        let null = null()?;
+        let (theirs_in, ours_in) = pipe(stdin.is_some())?;
+        let (ours_out, theirs_out) = pipe(stdout.keep != Keep::Tail)?;
+        let (ours_err, theirs_err) = pipe(true)?;
+        let standard = [&theirs_in, &theirs_out, &theirs_err];
+        let standard = standard.map(|pipe| pipe.as_ref().map_or(null, AsFd::as_fd));
+        for pipe in [&ours_in, &ours_out, &ours_err].into_iter().flatten() {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        let pid = vfork::spawn(command, confinement, standard)?;
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| {
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            let _ = reap(pid);
+        })?;
         Ok(Running {
-            child,
             pid,
             pidfd,
-            stdin: stdin_pipe.zip(stdin),
-            outputs: [(stdout_pipe, stdout), (stderr_pipe, stderr)],
+            stdin: ours_in.zip(stdin),
+            outputs: [(ours_out, stdout), (ours_err, stderr)],
             cancellation,
             group,
             deadline: None,
@@ -200,7 +200,7 @@ impl<'c> Running<'c> {
         let wake = cancellation.descriptor()?;
         while !self.step(wake.as_fd())? {}
         self.kill_all();
-        let status = self.child.wait()?;
+        let status = reap(self.pid)?;
         self.deadline = Some(Instant::now() + DRAIN);
         self.stdin = None;
         while self.outputs.iter().any(|(pipe, _)| pipe.is_some()) && !self.is_due() {
@@ -304,6 +304,36 @@ impl<'c> Running<'c> {
     }
 }
 
+/// Where what is not wanted goes, and where nothing comes from.
+fn null() -> io::Result<BorrowedFd<'static>> {
+    static NULL: OnceLock<OwnedFd> = OnceLock::new();
+    if NULL.get().is_none() {
+        let file = File::options().read(true).write(true).open("/dev/null")?;
+        let _ = NULL.set(file.into());
+    }
+    NULL.get().map(AsFd::as_fd).ok_or_else(|| io::Error::other("/dev/null is closed"))
+}
+
+/// The ends to read from and to write to, where a pipe is wanted.
+fn pipe(is_wanted: bool) -> io::Result<(Option<OwnedFd>, Option<OwnedFd>)> {
+    if !is_wanted {
+        return Ok((None, None));
+    }
+    let (from, to) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    Ok((Some(from), Some(to)))
+}
+
+/// Waits for the end of a child; how it ended.
+fn reap(pid: Pid) -> io::Result<ExitStatus> {
+    loop {
+        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(ExitStatus::from_raw(status.as_raw())),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Waits until one of these is ready or the deadline has come; which ones are.
 fn poll(fds: Vec<(usize, PollFd<'_>)>, deadline: Option<Instant>) -> io::Result<Vec<usize>> {
     let (indexes, mut fds): (Vec<usize>, Vec<PollFd<'_>>) = fds.into_iter().unzip();
@@ -320,18 +350,10 @@ fn poll(fds: Vec<(usize, PollFd<'_>)>, deadline: Option<Instant>) -> io::Result<
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
 
     fn confinement(memory_bytes: u64) -> Confinement {
-        Confinement {
-            affinity: None,
-            entrances: Vec::new(),
-            memory_bytes: Some(memory_bytes),
-            inherited: Vec::new(),
-            file_bytes: None,
-        }
+        Confinement { memory_bytes: Some(memory_bytes), ..Confinement::default() }
     }
 
     /// The address space that a process may have, in KiB, as the shell tells it.

@@ -5,6 +5,7 @@ mod kernel;
 mod mapped;
 mod process;
 mod scratch;
+mod vfork;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,13 +15,14 @@ use drawloom_executor_core::Cores;
 use drawloom_model::{Assignment, AttemptId, Failure, FailureKind, Run, Value};
 use tokio::sync::mpsc;
 
-use crate::Config;
 use crate::cancellation::Cancellation;
 use crate::driver::News;
+use crate::quarters::Quarters;
 use crate::store::Store;
+pub(crate) use child::confine;
 use kernel::Pools;
-pub(crate) use process::{Inherited, Place, describe_status, not_started, prepare};
-pub(crate) use scratch::Scratch;
+pub(crate) use process::{Inherited, Place, Prepared, describe_status, not_started, prepare};
+pub(crate) use scratch::{Rooms, Scratch};
 
 /// Worker threads at most; further jobs wait. Far above what cores could serve: only attempts
 /// that ask for next to nothing get here.
@@ -69,13 +71,13 @@ struct Load {
 pub(crate) struct RunContext {
     pub store: Arc<Store>,
     pub pools: Pools,
-    pub config: Config,
+    pub quarters: Arc<Quarters>,
 }
 
 impl Workers {
-    pub(crate) fn new(store: Arc<Store>, config: Config) -> Self {
+    pub(crate) fn new(store: Arc<Store>, quarters: Arc<Quarters>) -> Self {
         let (orders, receiver) = crossbeam_channel::unbounded();
-        let context = RunContext { store, pools: Pools::default(), config };
+        let context = RunContext { store, pools: Pools::default(), quarters };
         let shared = Arc::new(Shared { context, orders: receiver, load: Mutex::default() });
         Workers { shared, orders }
     }
@@ -147,7 +149,7 @@ impl RunContext {
                 Err(Failure::new(FailureKind::Application, "cancelled"))
             }
             Run::Kernel(call) => kernel::run(call, job, self),
-            Run::Process(_) if !self.config.runs_processes => {
+            Run::Process(_) if !self.quarters.config.runs_processes => {
                 Err(Failure::new(FailureKind::Spawn, "this executor runs no processes"))
             }
             Run::Process(spec) => process::run(spec, &variant.request, job, self),

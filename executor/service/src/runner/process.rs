@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use drawloom_executor_core::RoomFor;
@@ -14,13 +13,13 @@ use drawloom_model::{
 };
 use rustix::thread::CpuSet;
 
-use super::child::{Capture, Confinement, Ended, Keep, Running, confine};
+use super::child::{Capture, Confinement, Ended, Keep, Running};
 use super::mapped::Mappings;
 use super::scratch::Scratch;
 use super::{Job, RunContext};
 use crate::Config;
 use crate::cgroup::{Group, GroupLimits};
-use crate::leftovers;
+use crate::quarters::{Lease, Quarters};
 use crate::store::Store;
 
 /// Where executables are looked for when this process has no `PATH` itself.
@@ -40,20 +39,23 @@ pub(super) fn run(
         cores: &job.cores,
         request,
     };
-    let scratch = Scratch::new(spec, &context.config)?;
+    let config = &context.quarters.config;
+    let scratch = Scratch::new(spec, &context.quarters)?;
     let (stdin, mappings) = provide_inputs(spec, job, &scratch, &context.store)?;
     // Files in memory are bounded by nothing else while they are written.
-    let file_bytes = mappings.has_outputs().then_some(context.config.output_limit_bytes);
+    let file_bytes = mappings.has_outputs().then_some(config.output_limit_bytes);
     let inherited = Inherited { files: mappings.inherited(), file_bytes };
-    let (mut command, group) = prepare(spec, &place, &scratch, &context.config, inherited)?;
+    let Prepared { mut command, confinement, group } =
+        prepare(spec, &place, &scratch, &context.quarters, inherited)?;
     mappings.tell(&mut command);
-    let captures = captures(spec, context.config.output_limit_bytes);
-    let running = Running::start(command, stdin, captures, &job.cancellation, group.as_ref())
+    let captures = captures(spec, config.output_limit_bytes);
+    let group = group.as_deref();
+    let running = Running::start(&command, &confinement, stdin, captures, &job.cancellation, group)
         .map_err(|error| not_started(spec, &error))?;
     let ended = running.wait().map_err(|error| {
         Failure::new(FailureKind::Application, format!("cannot watch the process: {error}"))
     })?;
-    if group.as_ref().is_some_and(Group::has_oom_kill) {
+    if group.is_some_and(Group::has_oom_kill) {
         return Err(out_of_memory(request, "killed", &ended));
     }
     check_end(spec, &ended, context, request)?;
@@ -62,7 +64,7 @@ pub(super) fn run(
         mappings: &mappings,
         assignment: &job.assignment,
         store: &context.store,
-        limit_bytes: context.config.output_limit_bytes,
+        limit_bytes: config.output_limit_bytes,
     };
     collector.collect(spec, ended)
 }
@@ -84,27 +86,36 @@ pub(crate) struct Inherited {
     pub file_bytes: Option<u64>,
 }
 
-/// A process's command, confined to its place, and its control group, which is to be kept as long
-/// as it lives.
+/// What is needed to start a process.
+pub(crate) struct Prepared {
+    pub command: Command,
+    pub confinement: Confinement,
+    /// Its control group, which is to be kept as long as it lives.
+    pub group: Option<Lease<Group>>,
+}
+
+/// A process's command, and what confines it to its place.
 pub(crate) fn prepare(
     spec: &ProcessSpec,
     place: &Place<'_>,
     scratch: &Scratch,
-    config: &Config,
+    quarters: &Quarters,
     inherited: Inherited,
-) -> Result<(Command, Option<Group>), Failure> {
-    let group = config.control_groups.then(|| make_group(place)).flatten();
-    let mut command = command(spec, place, scratch, config)?;
+) -> Result<Prepared, Failure> {
+    // Whole cores are kept to by pinning, which costs no throttling.
+    let cpu_milli = if place.cores.is_empty() { place.request.cpu_milli } else { 0 };
+    let memory_bytes = place.request.memory_bytes;
+    let group = quarters.group(GroupLimits { memory_bytes, cpu_milli });
     let confinement = Confinement {
         // What spawns goes on with other cores than it began with.
         affinity: if spec.spawns { None } else { affinity(place.cores) },
-        entrances: group.as_ref().map(Group::entrances).unwrap_or_default(),
-        memory_bytes: Some(place.request.memory_bytes).filter(|bytes| *bytes > 0),
+        entrances: group.as_ref().map(|group| group.entrances()).unwrap_or_default(),
+        memory_bytes: Some(memory_bytes).filter(|bytes| *bytes > 0),
         inherited: inherited.files,
         file_bytes: inherited.file_bytes,
     };
-    confine(&mut command, confinement);
-    Ok((command, group))
+    let command = command(spec, place, scratch, &quarters.config)?;
+    Ok(Prepared { command, confinement, group })
 }
 
 /// Writes files and finds what is mapped; the data for the standard input, if any.
@@ -130,15 +141,6 @@ fn provide_inputs(
     }
     mappings.add_outputs(spec)?;
     Ok((stdin, mappings))
-}
-
-fn make_group(place: &Place<'_>) -> Option<Group> {
-    static GROUPS: AtomicU64 = AtomicU64::new(0);
-    let number = GROUPS.fetch_add(1, Ordering::Relaxed);
-    let name = format!("{}{number}", leftovers::prefix());
-    // Whole cores are kept to by pinning, which costs no throttling.
-    let cpu_milli = if place.cores.is_empty() { place.request.cpu_milli } else { 0 };
-    Group::create(&name, GroupLimits { memory_bytes: place.request.memory_bytes, cpu_milli })
 }
 
 fn command(
@@ -240,7 +242,7 @@ fn check_end(
     let application = |message| Err(Failure::new(FailureKind::Application, message));
     for (name, capture) in [("output", &ended.stdout), ("error", &ended.stderr)] {
         if capture.overflowed {
-            let limit = context.config.output_limit_bytes;
+            let limit = context.quarters.config.output_limit_bytes;
             return application(format!("the standard {name} has more than {limit} bytes"));
         }
     }

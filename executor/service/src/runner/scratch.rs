@@ -1,50 +1,84 @@
 //! The directories of a process: where its inputs are put and its outputs are found.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::Read as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use drawloom_model::{Failure, FailureKind, INLINE_LIMIT_BYTES, ProcessSpec};
+use rustix::process::getuid;
 use tempfile::TempDir;
 
 use crate::Config;
 use crate::leftovers::prefix;
+use crate::quarters::{Lease, Quarters, Reusable};
 use crate::store::{Draft, NoRoom};
 
-/// A process's directories. Those made for it are removed when this is dropped.
-pub(crate) struct Scratch {
+/// The mode of directories that processes get.
+const MODE: u32 = 0o700;
+
+/// A directory with two others in it, which are removed when this is dropped.
+pub(crate) struct Rooms {
     root: TempDir,
+    work: PathBuf,
+    temporary: PathBuf,
+}
+
+impl Rooms {
+    fn make(config: &Config) -> Result<Self, Failure> {
+        let place = config.scratch_place();
+        let make = || {
+            let root = tempfile::Builder::new().prefix(&prefix()).tempdir_in(&place)?;
+            let (work, temporary) = (root.path().join("work"), root.path().join("tmp"));
+            for room in [&work, &temporary] {
+                DirBuilder::new().mode(MODE).create(room)?;
+            }
+            std::io::Result::Ok(Rooms { root, work, temporary })
+        };
+        make().map_err(|error| {
+            spawn_failure(format!("no scratch directory in {}: {error}", place.display()))
+        })
+    }
+}
+
+impl Reusable for Rooms {
+    fn is_as_new(&mut self) -> bool {
+        let is_empty = |room: &PathBuf| {
+            let is_mine = fs::symlink_metadata(room).is_ok_and(|found| {
+                found.is_dir() && found.mode() & 0o7777 == MODE && found.uid() == getuid().as_raw()
+            });
+            is_mine && fs::read_dir(room).is_ok_and(|mut entries| entries.next().is_none())
+        };
+        [&self.work, &self.temporary].into_iter().all(is_empty)
+            && fs::read_dir(self.root.path()).is_ok_and(|entries| entries.count() == 2)
+    }
+}
+
+/// A process's directories.
+pub(crate) struct Scratch {
+    rooms: Lease<Rooms>,
     /// The working directory.
     pub work: PathBuf,
 }
 
 impl Scratch {
-    pub(crate) fn new(spec: &ProcessSpec, config: &Config) -> Result<Self, Failure> {
-        let place = config.scratch_place();
-        let make = || {
-            let root = tempfile::Builder::new().prefix(&prefix()).tempdir_in(&place)?;
-            fs::create_dir(root.path().join("tmp"))?;
-            fs::create_dir(root.path().join("work"))?;
-            std::io::Result::Ok(root)
-        };
-        let root = make().map_err(|error| {
-            spawn_failure(format!("no scratch directory in {}: {error}", place.display()))
-        })?;
+    pub(crate) fn new(spec: &ProcessSpec, quarters: &Quarters) -> Result<Self, Failure> {
+        let rooms = Lease::take(&quarters.rooms, || Rooms::make(&quarters.config))?;
         let work = match &spec.working_directory {
             Some(directory) => PathBuf::from(directory),
-            None => root.path().join("work"),
+            None => rooms.work.clone(),
         };
-        if !work.is_dir() {
+        if spec.working_directory.is_some() && !work.is_dir() {
             let message = format!("working directory {} does not exist", work.display());
             return Err(spawn_failure(message));
         }
-        Ok(Scratch { root, work })
+        Ok(Scratch { rooms, work })
     }
 
     /// Where the process may put temporary files.
-    pub(super) fn temporary(&self) -> PathBuf {
-        self.root.path().join("tmp")
+    pub(super) fn temporary(&self) -> &Path {
+        &self.rooms.temporary
     }
 
     /// Writes an input.
@@ -127,11 +161,14 @@ fn spawn_failure(message: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn paths_stay_inside() {
-        let scratch = Scratch::new(&ProcessSpec::default(), &Config::default()).expect("a place");
+        let quarters = Quarters::new(Config::default());
+        let scratch = Scratch::new(&ProcessSpec::default(), &quarters).expect("a place");
         for path in ["../x", "/etc/passwd", "a/../../x", ""] {
             let failure = scratch.write(path, b"").expect_err(path);
             assert_eq!(failure.kind, FailureKind::Spawn);
@@ -150,8 +187,28 @@ mod tests {
             message("a/b.txt", 3),
             "output file \"a/b.txt\" has 4 bytes, more than the limit of 3"
         );
-        let root = scratch.root.path().to_owned();
+        let root = scratch.rooms.root.path().to_owned();
         drop(scratch);
         assert!(!root.exists());
+    }
+
+    #[test]
+    fn rooms_are_used_again_only_where_nothing_was_left() {
+        let quarters = Quarters::new(Config::default());
+        let scratch = || Scratch::new(&ProcessSpec::default(), &quarters).expect("a place");
+        let first = scratch().work;
+        assert_eq!(scratch().work, first);
+        fs::write(scratch().temporary().join("left"), b"x").expect("written");
+        let second = scratch();
+        assert_ne!(second.work, first);
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&second.work, mode).expect("changed");
+        let opened = second.work.clone();
+        drop(second);
+        assert_ne!(scratch().work, opened);
+        let kept = scratch().work;
+        assert!(kept.is_dir());
+        drop(quarters);
+        assert!(!kept.exists());
     }
 }
