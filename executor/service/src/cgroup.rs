@@ -124,8 +124,8 @@ pub(crate) struct Group {
     directories: Vec<PathBuf>,
     /// Whether the memory limit is in force.
     pub limits_memory: bool,
-    /// Whether members had to be killed.
-    is_spent: AtomicBool,
+    /// Whether it was found without members, none of which had to be killed.
+    is_as_new: AtomicBool,
 }
 
 impl Group {
@@ -203,6 +203,9 @@ impl Group {
 
     /// Whether the memory limit has killed a process of the group.
     pub(crate) fn has_oom_kill(&self) -> bool {
+        if !self.limits_memory {
+            return false;
+        }
         let counts = |directory: &PathBuf| {
             ["memory.events", "memory.oom_control"].iter().any(|name| {
                 let text = fs::read_to_string(directory.join(name)).unwrap_or_default();
@@ -216,10 +219,11 @@ impl Group {
     /// Kills every process in the group, also those that left their session.
     pub(crate) fn kill(&self) {
         // Whoever makes processes is a member itself.
-        if self.members().is_empty() {
+        let is_empty = self.members().is_empty();
+        self.is_as_new.store(is_empty, Ordering::Relaxed);
+        if is_empty {
             return;
         }
-        self.is_spent.store(true, Ordering::Relaxed);
         // Version 2 does that at once, since Linux 5.14.
         if self.directories.iter().any(|directory| write(directory, "cgroup.kill", "1")) {
             return;
@@ -261,7 +265,7 @@ pub(crate) struct Entrance {
 
 impl Reusable for Group {
     fn is_as_new(&mut self) -> bool {
-        !*self.is_spent.get_mut() && self.members().is_empty()
+        *self.is_as_new.get_mut()
     }
 }
 

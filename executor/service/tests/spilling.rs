@@ -5,6 +5,7 @@ mod common;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use common::*;
 use drawloom_executor::Config;
@@ -120,6 +121,56 @@ async fn a_full_disk_is_told() {
     assert!(error.contains("exceed the spill limit"), "{error}");
     loom.tell(vec![ToExecutor::Release { objects: vec![object(0), object(100)] }]);
     loom.result(fill(6, MIB, 6.0)).await.expect("room again");
+}
+
+/// A file system of its own, unmounted when this is dropped.
+struct Mount(tempfile::TempDir);
+
+impl Mount {
+    /// None where this process may not mount any.
+    fn new(bytes: u64) -> Option<Mount> {
+        let place = tempfile::tempdir().expect("a place");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(place.path());
+        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        mounted.then_some(Mount(place))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "it stays mounted");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_really_full_is_told_and_loses_nothing() {
+    let Some(disk) = Mount::new(6 << 20) else {
+        eprintln!("skipped: no file system can be mounted here");
+        return;
+    };
+    let spill_limit_bytes = Some(1 << 30); // Another fills the disk, in effect.
+    let config = Config { spill_limit_bytes, ..small(disk.0.path()) };
+    let mut loom = Loom::new(config).await;
+    fill_up(&mut loom, 5).await;
+    for index in 5..8 {
+        let failure = loom.result(fill(index, MIB, 5.0)).await.expect_err("no room on disk");
+        assert_eq!(failure.kind, FailureKind::OutOfMemory);
+        assert!(failure.message.contains("No space left on device"), "{failure}");
+        // What could be written only in part is gone.
+        assert_eq!(files(disk.0.path()).len(), 1);
+    }
+    // Everything that was made is still there: in memory, and one on disk.
+    for index in 0..5 {
+        let read = loom.handle.objects().read(object(100 * index)).await;
+        let value = read.expect("intact").expect("there");
+        assert_eq!(f32s(&value)[0], index as f32);
+    }
+    loom.tell(vec![ToExecutor::Release { objects: vec![object(0), object(100)] }]);
+    loom.result(fill(9, MIB, 6.0)).await.expect("room again");
+    loom.tell(vec![ToExecutor::Stop]);
+    loom.handle.ended().await;
 }
 
 #[tokio::test]
