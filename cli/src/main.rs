@@ -21,6 +21,7 @@ mod progress;
 mod quantity;
 mod runtime;
 mod source;
+mod store_options;
 mod text;
 mod timeline;
 mod top;

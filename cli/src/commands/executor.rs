@@ -16,6 +16,7 @@ use crate::interrupt::Interrupts;
 use crate::metrics::{self, Page};
 use crate::output;
 use crate::quantity::{parse_bytes, parse_pair, parse_resource, parse_taint};
+use crate::store_options::StoreOptions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,15 +44,8 @@ pub struct ExecutorCommand {
     /// Memory to offer, such as 8G [default: all]
     #[arg(long, value_parser = parse_bytes)]
     memory: Option<u64>,
-    /// The most memory that objects take [default: 30 % of the memory]
-    #[arg(long, value_parser = parse_bytes)]
-    object_memory: Option<u64>,
-    /// Where objects go when that is not enough [default: the system's place for temporary files]
-    #[arg(long, value_name = "DIR")]
-    spill_dir: Option<PathBuf>,
-    /// The most bytes of objects on disk; 0 for none [default: half of what is free there]
-    #[arg(long, value_parser = parse_bytes)]
-    spill_limit: Option<u64>,
+    #[command(flatten)]
+    store: StoreOptions,
     /// Show objects to nobody on this machine by shared memory
     #[arg(long)]
     no_shared_memory: bool,
@@ -132,10 +126,10 @@ impl ExecutorCommand {
             name: self.name,
             cores: self.cores,
             memory_bytes: self.memory,
-            arena_bytes: self.object_memory,
+            arena_bytes: self.store.object_memory,
             shares_memory: !self.no_shared_memory,
-            spill: self.spill_dir,
-            spill_limit_bytes: self.spill_limit,
+            spill: self.store.spill_dir,
+            spill_limit_bytes: self.store.spill_limit,
             labels: self.labels.into_iter().collect(),
             taints: self.taints,
             custom: self.resources.into_iter().map(|(name, milli)| (name.into(), milli)).collect(),

@@ -23,6 +23,7 @@ use crate::output::note;
 use crate::progress::{Tally, progress};
 use crate::quantity::parse_bytes;
 use crate::source::{Source, submit};
+use crate::store_options::StoreOptions;
 use crate::timeline::Destination;
 use crate::{output, text, value};
 
@@ -32,6 +33,7 @@ Examples:
   drawloom run examples/digits/digits.star --param epochs=3
   drawloom --endpoint http://127.0.0.1:7070 run examples/wordcount.yaml
   drawloom run examples/digits/digits.star --timeline digits.svg
+  drawloom run examples/words/words.star --object-memory 48MiB
   drawloom run examples/hello.toml --json | tail -1 | jq .state
 
 Without --endpoint (or DRAWLOOM_ENDPOINT) the graph runs in a cluster inside this process, on
@@ -49,6 +51,8 @@ pub struct Run {
     /// Memory of the cluster inside this process, such as 8G [default: all]
     #[arg(long, value_parser = parse_bytes)]
     memory: Option<u64>,
+    #[command(flatten)]
+    store: StoreOptions,
     /// Draw what the job did when and where: a picture (.svg) or a trace for Perfetto (.json)
     #[arg(long, value_name = "FILE", value_parser = parse_timeline)]
     timeline: Option<Destination>,
@@ -91,6 +95,9 @@ impl Run {
         let executor = drawloom_executor::Config {
             cores: self.cores,
             memory_bytes: self.memory,
+            arena_bytes: self.store.object_memory,
+            spill: self.store.spill_dir.clone(),
+            spill_limit_bytes: self.store.spill_limit,
             ..drawloom_executor::Config::default()
         };
         Config { executor, ..Config::default() }

@@ -15,6 +15,7 @@ use crate::children::Process;
 use crate::error::BadInput;
 use crate::interrupt::Interrupts;
 use crate::output::note;
+use crate::store_options::StoreOptions;
 use crate::{output, text};
 
 const EXAMPLES: &str = "\
@@ -45,6 +46,8 @@ pub struct Up {
     /// Cores of each executor [default: an equal share, at least one]
     #[arg(long)]
     cores: Option<u32>,
+    #[command(flatten)]
+    store: StoreOptions,
 }
 
 /// What a scheduler tells of itself.
@@ -157,10 +160,10 @@ impl Up {
                     ("--name", name.clone()),
                     ("--cores", cores.to_string()),
                     ("--memory", memory.to_string()),
-                    ("--object-memory", object_memory.to_string()),
                 ] {
                     arguments.extend([option.to_owned(), value]);
                 }
+                arguments.extend(self.store.to_arguments(object_memory));
                 tracing::info!("{name}: {cores} core(s), {}", text::bytes(memory));
                 (name, arguments)
             })

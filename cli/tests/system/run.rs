@@ -210,10 +210,15 @@ fn nobody_needs_to_read_what_is_said_for_people() {
 
 #[test]
 fn words_are_mapped_shuffled_and_reduced() {
-    let small = ["--param", "files=3", "--param", "lines=100", "--param", "reducers=2"];
+    let small = ["--param", "files=8", "--param", "lines=4000", "--param", "reducers=2"];
     let program = example("words/words.star");
-    let said = say(&[&["--json", "run", &program], &small[..]].concat());
+    // Some 1.6 MB of text go through a store of 1 MiB.
+    let store = ["--object-memory", "1MiB"];
+    let said = say(&[&["--json", "run", &program], &small[..], &store[..]].concat());
     assert_eq!(said.code, Some(0), "{}", said.err);
     // The program itself fails where a word is missing.
-    assert_eq!(said.last()["outputs"]["words"], "3000\n");
+    assert_eq!(said.last()["outputs"]["words"], "320000\n");
+    let said = say(&[&["run", &program], &small[..], &store[..], &["--spill-limit", "0"]].concat());
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    assert!(said.err.contains("out_of_memory"), "{}", said.err);
 }
