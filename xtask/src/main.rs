@@ -1,5 +1,7 @@
 //! Chores of the repository. Continuous integration runs the same commands as a developer:
-//! `cargo xtask ci`, `cargo xtask test`, `cargo xtask lint`.
+//! `cargo xtask ci`, `cargo xtask test`, `cargo xtask lint`, `cargo xtask ptx --check`.
+
+mod ptx;
 
 use std::process::{Command, ExitCode};
 
@@ -28,26 +30,38 @@ const TEST: &[Step] =
     &[Step { about: "tests", arguments: &["test", "--workspace", "--locked"], environment: &[] }];
 
 fn main() -> ExitCode {
-    let chore = std::env::args().nth(1);
-    let steps: Vec<&Step> = match chore.as_deref() {
-        Some("ci") => LINT.iter().chain(TEST).collect(),
-        Some("lint") => LINT.iter().collect(),
-        Some("test") => TEST.iter().collect(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["ci"] => run_all(LINT.iter().chain(TEST)),
+        ["lint"] => run_all(LINT),
+        ["test"] => run_all(TEST),
+        ["ptx"] => ptx::write(),
+        ["ptx", "--check"] => ptx::check(),
         _ => {
-            eprintln!("usage: cargo xtask <ci|lint|test>");
-            eprintln!("  ci    everything that continuous integration runs");
+            eprintln!("usage: cargo xtask <ci|lint|test|ptx [--check]>");
+            eprintln!("  ci    everything that continuous integration runs but for ptx --check");
             eprintln!("  lint  format check, clippy and documentation, warnings denied");
             eprintln!("  test  every test of every crate");
+            eprintln!(
+                "  ptx   compile kernels/cuda to kernels/ptx with NVRTC, from PyPI; needs no GPU"
+            );
             return ExitCode::from(2);
         }
     };
-    for step in steps {
-        if let Err(reason) = run(step) {
-            eprintln!("xtask: {}: {reason}", step.about);
-            return ExitCode::FAILURE;
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
         }
     }
-    ExitCode::SUCCESS
+}
+
+fn run_all<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Result<(), String> {
+    steps
+        .into_iter()
+        .try_for_each(|step| run(step).map_err(|reason| format!("{}: {reason}", step.about)))
 }
 
 fn run(step: &Step) -> Result<(), String> {
