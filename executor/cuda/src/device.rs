@@ -1,0 +1,201 @@
+//! A device: what it is, its memory, and copies to and from it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cudarc::driver::sys::CUdevice_attribute;
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream};
+use cudarc::nvrtc::Ptx;
+use drawloom_kernels_gpu::Module;
+
+use crate::{Buffer, Error};
+
+/// What a device is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Properties {
+    /// The model's name.
+    pub name: String,
+    /// Such as `GPU-01234567-89ab-cdef-0123-456789abcdef`.
+    pub uuid: String,
+    /// Its memory.
+    pub memory_bytes: u64,
+    /// Its compute capability, such as (8, 6).
+    pub compute_capability: (u32, u32),
+    /// How many multiprocessors it has.
+    pub multiprocessors: u32,
+    /// Its place on the bus, such as `0000:01:00`.
+    pub pci: String,
+    /// Whether it says of itself that it is none.
+    pub is_simulated: bool,
+}
+
+/// A device that this process uses.
+pub struct Device {
+    properties: Properties,
+    context: Arc<CudaContext>,
+    /// Copies to the device go on beside those from it, and beside kernels.
+    copy_in: Arc<CudaStream>,
+    copy_out: Arc<CudaStream>,
+    functions: Mutex<Functions>,
+}
+
+#[derive(Default)]
+struct Functions {
+    modules: HashMap<&'static str, Arc<CudaModule>>,
+    by_name: HashMap<(&'static str, String), CudaFunction>,
+}
+
+impl Device {
+    /// Opens the device that has this number with the driver.
+    ///
+    /// # Errors
+    /// There is none, or it does not answer.
+    pub(crate) fn open(ordinal: usize) -> Result<Self, Error> {
+        let context = CudaContext::new(ordinal).map_err(Error::driver("be opened"))?;
+        let ask = Error::driver("tell what it is");
+        let stream = || context.new_stream().map_err(Error::driver("make a stream"));
+        let attribute = |attribute| context.attribute(attribute).map_err(&ask);
+        let name = context.name().map_err(&ask)?;
+        let (major, minor) = context.compute_capability().map_err(&ask)?;
+        let properties = Properties {
+            uuid: uuid(context.uuid().map_err(&ask)?.bytes),
+            memory_bytes: context.total_mem().map_err(&ask)? as u64,
+            compute_capability: (major.unsigned_abs(), minor.unsigned_abs()),
+            multiprocessors: attribute(
+                CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+            )?
+            .unsigned_abs(),
+            pci: format!(
+                "{:04x}:{:02x}:{:02x}",
+                attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID)?,
+                attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID)?,
+                attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID)?
+            ),
+            is_simulated: name.to_ascii_lowercase().contains("simulated"),
+            name,
+        };
+        let (copy_in, copy_out) = (stream()?, stream()?);
+        Ok(Device { properties, context, copy_in, copy_out, functions: Mutex::default() })
+    }
+
+    /// What it is.
+    pub fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    /// The number that the driver gives it.
+    pub fn ordinal(&self) -> usize {
+        self.context.ordinal()
+    }
+
+    /// Bytes of memory that are free now, whoever uses the others.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn free_bytes(&self) -> Result<u64, Error> {
+        let told = self.context.mem_get_info().map_err(Error::driver("tell its free memory"))?;
+        Ok(told.0 as u64)
+    }
+
+    /// A stream for kernels, which run in their order in it, and beside those of other streams.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub(crate) fn stream(&self) -> Result<Arc<CudaStream>, Error> {
+        self.context.new_stream().map_err(Error::driver("make a stream"))
+    }
+
+    /// Copies to the device. Returns when `data` is needed no longer; kernels wait for the end.
+    ///
+    /// # Errors
+    /// There is no memory, or the device fails.
+    pub fn upload(&self, data: &[u8]) -> Result<Buffer, Error> {
+        let mut slice = self.allocate(&self.copy_in, data.len())?;
+        if !data.is_empty() {
+            let mut view = slice.slice_mut(..data.len());
+            let copied = self.copy_in.memcpy_htod(data, &mut view);
+            copied.map_err(Error::driver("copy from the host"))?;
+        }
+        Ok(Buffer { slice: Arc::new(slice), len: data.len() })
+    }
+
+    /// Copies from the device, once whatever writes the buffer has ended, and waits for the copy.
+    ///
+    /// # Errors
+    /// The device fails, or what was to write the buffer has.
+    pub fn download(&self, buffer: &Buffer, into: &mut [u8]) -> Result<(), Error> {
+        let len = buffer.len.min(into.len());
+        if len == 0 {
+            return Ok(());
+        }
+        let view = buffer.slice.slice(..len);
+        let copied = self.copy_out.memcpy_dtoh(&view, &mut into[..len]);
+        copied.map_err(Error::driver("copy to the host"))?;
+        self.copy_out.synchronize().map_err(Error::driver("copy to the host"))
+    }
+
+    /// A copy of a buffer of another device on this one.
+    ///
+    /// # Errors
+    /// There is no memory, or one of the devices fails.
+    pub fn copy_from_peer(&self, other: &Device, buffer: &Buffer) -> Result<Buffer, Error> {
+        // By way of the host, which every pair of devices can.
+        let mut staged = vec![0; buffer.len];
+        other.download(buffer, &mut staged)?;
+        self.upload(&staged)
+    }
+
+    /// Memory that a stream may write. An allocation of nothing is not one, so it is made longer.
+    pub(crate) fn allocate(
+        &self,
+        stream: &Arc<CudaStream>,
+        len: usize,
+    ) -> Result<CudaSlice<u8>, Error> {
+        // SAFETY: whoever gets it writes all of it before it is read: a copy, or a plan, whose
+        // outputs hold nothing before it ran.
+        unsafe { stream.alloc::<u8>(len.max(1)) }.map_err(Error::memory(len as u64))
+    }
+
+    /// A kernel, whose module is loaded once.
+    pub(crate) fn function(
+        &self,
+        module: &'static Module,
+        entry: &str,
+    ) -> Result<CudaFunction, Error> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (module.name, entry.to_owned());
+        if let Some(function) = functions.by_name.get(&key) {
+            return Ok(function.clone());
+        }
+        let loaded = match functions.modules.get(module.name) {
+            Some(loaded) => Arc::clone(loaded),
+            None => {
+                let loaded = self.context.load_module(Ptx::from_src(module.ptx));
+                let loaded = loaded.map_err(Error::driver("load a module"))?;
+                functions.modules.insert(module.name, Arc::clone(&loaded));
+                loaded
+            }
+        };
+        let function = loaded.load_function(entry).map_err(Error::driver("find a kernel"))?;
+        functions.by_name.insert(key, function.clone());
+        Ok(function)
+    }
+}
+
+/// The form in which tools show it.
+fn uuid(bytes: [std::ffi::c_char; 16]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{:02x}", byte.cast_unsigned())).collect();
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    format!("GPU-{}", parts.join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_have_five_parts() {
+        let bytes = std::array::from_fn(|place| place as std::ffi::c_char * 17);
+        assert_eq!(uuid(bytes), "GPU-00112233-4455-6677-8899-aabbccddeeff");
+    }
+}

@@ -1,0 +1,79 @@
+//! What goes wrong on a device.
+
+use cudarc::driver::DriverError;
+use cudarc::driver::sys::CUresult;
+use drawloom_kernels_gpu::PlanError;
+
+/// What went wrong.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no plan for the call.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The call's inputs hold what the kernel does not take; its outputs are of no use.
+    #[error("{0}")]
+    Data(String),
+    /// The device has no memory for so much more.
+    #[error("the device's memory is full: {wanted_bytes} bytes wanted")]
+    OutOfMemory {
+        /// How much was wanted at once.
+        wanted_bytes: u64,
+    },
+    /// The device, or what runs on it, has failed.
+    #[error("the device failed to {what}: {code:?}: {message}")]
+    Device {
+        /// What it was to do.
+        what: &'static str,
+        /// The driver's code.
+        code: CUresult,
+        /// The driver's words.
+        message: String,
+    },
+}
+
+impl Error {
+    /// A driver's answer to a request.
+    pub(crate) fn driver(what: &'static str) -> impl Fn(DriverError) -> Error {
+        move |error| Error::Device { what, code: error.0, message: words(error) }
+    }
+
+    /// The same of a request for memory.
+    pub(crate) fn memory(wanted_bytes: u64) -> impl Fn(DriverError) -> Error {
+        move |error| match error.0 {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::OutOfMemory { wanted_bytes },
+            _ => Error::driver("allocate memory")(error),
+        }
+    }
+
+    /// Whether the device, or this process's hold on it, is of no more use: the driver answers every
+    /// further request alike.
+    pub fn is_fatal(&self) -> bool {
+        let Error::Device { code, .. } = self else { return false };
+        matches!(
+            code,
+            CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
+                | CUresult::CUDA_ERROR_LAUNCH_FAILED
+                | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT
+                | CUresult::CUDA_ERROR_ASSERT
+                | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
+                | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
+                | CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
+                | CUresult::CUDA_ERROR_INVALID_PC
+                | CUresult::CUDA_ERROR_HARDWARE_STACK_ERROR
+                | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE
+                | CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE
+                | CUresult::CUDA_ERROR_DEVICE_NOT_LICENSED
+                | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
+                | CUresult::CUDA_ERROR_UNKNOWN
+        )
+    }
+}
+
+/// What the driver says of its code, where it says anything.
+fn words(error: DriverError) -> String {
+    match (error.error_name(), error.error_string()) {
+        (_, Ok(text)) => text.to_string_lossy().into_owned(),
+        (Ok(name), Err(_)) => name.to_string_lossy().into_owned(),
+        (Err(_), Err(_)) => "no words for it".to_owned(),
+    }
+}

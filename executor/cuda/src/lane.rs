@@ -1,0 +1,221 @@
+//! Where plans are carried out: a lane is a stream and what is on its way in it.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use cudarc::driver::sys::CUevent_flags;
+use cudarc::driver::{
+    CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DevicePtrMut as _, PinnedHostSlice,
+    SyncOnDrop, result,
+};
+use drawloom_kernels_gpu::{self as gpu, Argument, Check, Launch, Plan};
+use drawloom_model::{KernelCall, ObjectType};
+
+use crate::{Buffer, Device, Error};
+
+/// A stream of a device's, for one thread: what is launched in it runs in its order, beside what
+/// other lanes do.
+pub struct Lane {
+    device: Arc<Device>,
+    stream: Arc<CudaStream>,
+    /// Places for status words, which nobody uses now.
+    words: Vec<PinnedHostSlice<u64>>,
+}
+
+/// A call that was launched.
+pub struct Flight {
+    /// What it makes, with its types.
+    pub outputs: Vec<(ObjectType, Buffer)>,
+    landed: CudaEvent,
+    check: Option<(Check, PinnedHostSlice<u64>, Buffer)>,
+}
+
+impl Lane {
+    /// A new lane.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn new(device: &Arc<Device>) -> Result<Self, Error> {
+        let stream = device.stream()?;
+        Ok(Lane { device: Arc::clone(device), stream, words: Vec::new() })
+    }
+
+    /// The plan for a call with inputs of these types on this device.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn plan(&self, call: &KernelCall, inputs: &[ObjectType]) -> Result<Plan, Error> {
+        let compute_capability = self.device.properties().compute_capability;
+        Ok(gpu::plan(call, inputs, gpu::Device { compute_capability })?)
+    }
+
+    /// Launches a plan, and does not wait for it. The inputs are on the lane's device, of the types
+    /// that it was made for.
+    ///
+    /// # Errors
+    /// There is no memory, or the device fails. Nothing is left behind.
+    pub fn launch(&mut self, plan: &Plan, inputs: &[Buffer]) -> Result<Flight, Error> {
+        let mut outputs = Vec::with_capacity(plan.outputs.len());
+        for object_type in &plan.outputs {
+            let bytes = object_type.size_bytes().unwrap_or(u64::MAX);
+            let len = usize::try_from(bytes).map_err(|_| Error::OutOfMemory { wanted_bytes: bytes })?;
+            outputs.push(self.device.allocate(&self.stream, len)?);
+        }
+        let mut scratch = Vec::with_capacity(plan.scratch.len());
+        for wanted in &plan.scratch {
+            scratch.push(self.scratch(wanted.bytes, wanted.zeroed)?);
+        }
+        {
+            let mut addresses = Addresses::default();
+            for buffer in inputs {
+                let (address, guard) = buffer.slice.device_ptr(&self.stream);
+                addresses.inputs.push(address);
+                addresses.guards.push(guard);
+            }
+            for slice in &mut outputs {
+                let (address, guard) = slice.device_ptr_mut(&self.stream);
+                addresses.outputs.push(address);
+                addresses.guards.push(guard);
+            }
+            for slice in &mut scratch {
+                let (address, guard) = slice.device_ptr_mut(&self.stream);
+                addresses.scratch.push(address);
+                addresses.guards.push(guard);
+            }
+            for launch in &plan.launches {
+                self.start(launch, &addresses)?;
+            }
+        }
+        let check = match &plan.check {
+            Some(check) => Some(self.read_status(check, &scratch, inputs)?),
+            None => None,
+        };
+        let flags = CUevent_flags::CU_EVENT_BLOCKING_SYNC;
+        let landed = self.stream.record_event(Some(flags)).map_err(Error::driver("note an end"))?;
+        let types = plan.outputs.iter().cloned();
+        let outputs = types.zip(outputs).map(|(object_type, slice)| {
+            let len = object_type.size_bytes().unwrap_or_default() as usize;
+            (object_type, Buffer { slice: Arc::new(slice), len })
+        });
+        // Scratch memory is given back in the stream's order, so after the launches.
+        Ok(Flight { outputs: outputs.collect(), landed, check })
+    }
+
+    fn scratch(&self, bytes: u64, zeroed: bool) -> Result<CudaSlice<u8>, Error> {
+        let full = Error::OutOfMemory { wanted_bytes: bytes };
+        let len = usize::try_from(bytes).map_err(|_| full)?;
+        if !zeroed {
+            return self.device.allocate(&self.stream, len);
+        }
+        self.stream.alloc_zeros::<u8>(len.max(1)).map_err(Error::memory(bytes))
+    }
+
+    fn start(&self, launch: &Launch, addresses: &Addresses<'_>) -> Result<(), Error> {
+        let function = self.device.function(launch.module, &launch.entry)?;
+        let mut values: Vec<Vec<u8>> =
+            launch.arguments.iter().map(|argument| addresses.value(argument)).collect();
+        let mut parameters: Vec<*mut c_void> =
+            values.iter_mut().map(|value| value.as_mut_ptr().cast()).collect();
+        // SAFETY: the plan gives each parameter a value of its size, and the kernel touches no
+        // memory but that of its addresses, which lives until the stream has come past the launch:
+        // it is given back in the stream's order.
+        let launched = unsafe {
+            result::launch_kernel(
+                function.cu_function(),
+                (launch.blocks, 1, 1),
+                (launch.threads, 1, 1),
+                launch.shared_bytes,
+                self.stream.cu_stream(),
+                &mut parameters,
+            )
+        };
+        launched.map_err(Error::driver("launch a kernel"))
+    }
+
+    /// Has the status word copied to the host, behind the launches.
+    fn read_status(
+        &mut self,
+        check: &Check,
+        scratch: &[CudaSlice<u8>],
+        inputs: &[Buffer],
+    ) -> Result<(Check, PinnedHostSlice<u64>, Buffer), Error> {
+        let lost = || Error::Data("the plan's check is of nothing".to_owned());
+        let gpu::Buffer::Scratch(place) = check.status else { return Err(lost()) };
+        let status = scratch.get(place).ok_or_else(lost)?;
+        let input = inputs.get(check.input).ok_or_else(lost)?.clone();
+        let mut word = match self.words.pop() {
+            Some(word) => word,
+            // SAFETY: written by the copy before anybody reads it.
+            None => unsafe { self.stream.context().alloc_pinned::<u64>(1) }
+                .map_err(Error::driver("give pinned memory"))?,
+        };
+        // SAFETY: eight bytes, at an address that is a multiple of 16.
+        let view = unsafe { status.transmute::<u64>(1) }.ok_or_else(lost)?;
+        let copied = self.stream.memcpy_dtoh(&view, &mut word);
+        copied.map_err(Error::driver("copy to the host"))?;
+        Ok((check.clone(), word, input))
+    }
+
+    /// Waits until a call that was launched here has ended; its outputs.
+    ///
+    /// # Errors
+    /// The device has failed, or the inputs held what the kernel does not take.
+    pub fn land(&mut self, flight: Flight) -> Result<Vec<(ObjectType, Buffer)>, Error> {
+        flight.landed.synchronize().map_err(Error::driver("run a kernel"))?;
+        if let Some((check, word, input)) = flight.check {
+            let status = word.as_slice().map_err(Error::driver("copy to the host"))?[0];
+            self.words.push(word);
+            if let Some(place) = check.fault(status) {
+                return Err(Error::Data(self.describe(&check, place, &input)?));
+            }
+        }
+        Ok(flight.outputs)
+    }
+
+    /// What an input holds that the kernel does not take.
+    fn describe(&self, check: &Check, place: u64, input: &Buffer) -> Result<String, Error> {
+        let size = check.dtype.size_bytes() as usize;
+        let start = usize::try_from(place).unwrap_or(usize::MAX).saturating_mul(size);
+        let mut element = vec![0; size];
+        if start.saturating_add(size) <= input.len {
+            let view = input.slice.slice(start..start + size);
+            let copied = self.stream.memcpy_dtoh(&view, &mut element[..]);
+            copied.map_err(Error::driver("copy to the host"))?;
+            self.stream.synchronize().map_err(Error::driver("copy to the host"))?;
+        }
+        Ok(check.message(place, &element))
+    }
+}
+
+impl Flight {
+    /// Whether it has ended.
+    pub fn has_landed(&self) -> bool {
+        self.landed.is_complete()
+    }
+}
+
+/// Where a plan's memory is.
+#[derive(Default)]
+struct Addresses<'a> {
+    inputs: Vec<u64>,
+    outputs: Vec<u64>,
+    scratch: Vec<u64>,
+    /// Note, when they are dropped, who reads and writes what.
+    guards: Vec<SyncOnDrop<'a>>,
+}
+
+impl Addresses<'_> {
+    /// The bytes of a parameter.
+    fn value(&self, argument: &Argument) -> Vec<u8> {
+        let Argument::Address(buffer) = argument else {
+            return argument.bytes().unwrap_or_default();
+        };
+        let address = match *buffer {
+            gpu::Buffer::Input(place) => self.inputs.get(place).copied(),
+            gpu::Buffer::Output(place) => self.outputs.get(place).copied(),
+            gpu::Buffer::Scratch(place) => self.scratch.get(place).copied(),
+            gpu::Buffer::Nothing => None,
+        };
+        address.unwrap_or_default().to_le_bytes().to_vec()
+    }
+}
