@@ -52,7 +52,11 @@ impl Runner {
     }
 
     /// Carries a plan out: the outputs, or what is at fault with the inputs, as the CPU twin says it.
-    pub fn run(&self, plan: &Plan, inputs: &[Value]) -> Result<Result<Vec<Value>, String>, DriverError> {
+    pub fn run(
+        &self,
+        plan: &Plan,
+        inputs: &[Value],
+    ) -> Result<Result<Vec<Value>, String>, DriverError> {
         let memory = self.allocate(plan, inputs)?;
         for launch in &plan.launches {
             self.launch(launch, &memory)?;
@@ -111,10 +115,8 @@ impl Runner {
             })
             .collect();
         // Numbers of 64 bits, so that structures are aligned.
-        let mut words: Vec<Vec<u64>> = values
-            .iter()
-            .map(|bytes| bytes.chunks(8).map(padded).collect())
-            .collect();
+        let mut words: Vec<Vec<u64>> =
+            values.iter().map(|bytes| bytes.chunks(8).map(padded).collect()).collect();
         let mut parameters: Vec<*mut c_void> =
             words.iter_mut().map(|words| words.as_mut_ptr().cast()).collect();
         // SAFETY: there is a value of the right size for each parameter (a test checks plans), addresses

@@ -59,7 +59,8 @@ pub fn random(rng: &mut Rng, dtype: DType, extents: &[u64]) -> Value {
 pub fn wild(rng: &mut Rng, dtype: DType, extents: &[u64]) -> Value {
     const WILD: [f64; 9] =
         [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e-40, 1e38, -3e38, 0.5];
-    const WHOLE: [f64; 6] = [0.0, 255.0, i32::MAX as f64, i32::MIN as f64, i64::MAX as f64, i64::MIN as f64];
+    const WHOLE: [f64; 6] =
+        [0.0, 255.0, i32::MAX as f64, i32::MIN as f64, i64::MAX as f64, i64::MIN as f64];
     let choices: &[f64] = if is_integer(dtype) { &WHOLE } else { &WILD };
     fill(dtype, extents, || match rng.u8(..4) {
         0 => choices[rng.usize(..choices.len())],
