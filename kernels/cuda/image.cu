@@ -17,7 +17,7 @@ struct Move {
 };
 
 // `max_rotation` is in radians.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
     draw(Move* __restrict__ moves, u64 images, u64 max_shift, f64 max_rotation, u64 seed, u64 stream) {
     for (u64 image = thread_number(); image < images; image += thread_count()) {
         ulonglong2 words = words_of(philox(seed, stream, image));
@@ -65,7 +65,7 @@ struct Image {
 };
 
 // A thread for each two pixels, which one block of the generator gives noise to.
-extern "C" __global__ void __launch_bounds__(256) vary(
+extern "C" __global__ void __launch_bounds__(256, 4) vary(
     const Element* __restrict__ x,
     Element* __restrict__ y,
     const Move* __restrict__ moves,

@@ -25,7 +25,7 @@ scale_of(const Team& team, const Element* __restrict__ x, u64 width, f64 eps) {
     return Scale{mean, 1.0 / sqrt(squares / count + eps)};
 }
 
-extern "C" __global__ void __launch_bounds__(256) normalise(
+extern "C" __global__ void __launch_bounds__(256, 4) normalise(
     const Element* __restrict__ x,
     const Element* __restrict__ gamma,
     const Element* __restrict__ beta,
@@ -46,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(256) normalise(
 }
 
 // The gradient of x, and each row's scale for that of gamma.
-extern "C" __global__ void __launch_bounds__(256) grad_rows(
+extern "C" __global__ void __launch_bounds__(256, 4) grad_rows(
     const Element* __restrict__ x,
     const Element* __restrict__ gamma,
     const Element* __restrict__ dy,
@@ -78,7 +78,7 @@ extern "C" __global__ void __launch_bounds__(256) grad_rows(
 }
 
 // The gradients of gamma and beta, in parts of `part` rows each: a thread for each column.
-extern "C" __global__ void __launch_bounds__(256) grad_columns(
+extern "C" __global__ void __launch_bounds__(256, 4) grad_columns(
     const Element* __restrict__ x,
     const Element* __restrict__ dy,
     const Scale* __restrict__ scales,
@@ -100,7 +100,7 @@ extern "C" __global__ void __launch_bounds__(256) grad_columns(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_columns(
+extern "C" __global__ void __launch_bounds__(256, 4) sum_columns(
     const double2* __restrict__ sums,
     Element* __restrict__ dgamma,
     Element* __restrict__ dbeta,

@@ -32,7 +32,7 @@ __device__ __forceinline__ void cross_entropy(
 }
 
 #define CROSS_ENTROPY(Label)                                                                       \
-    extern "C" __global__ void __launch_bounds__(256) cross_entropy_##Label(                       \
+    extern "C" __global__ void __launch_bounds__(256, 4) cross_entropy_##Label(                       \
         const Element* __restrict__ logits,                                                        \
         const Label* __restrict__ labels,                                                          \
         f64* __restrict__ losses,                                                                  \
@@ -49,7 +49,7 @@ CROSS_ENTROPY(i32)
 CROSS_ENTROPY(i64)
 
 // The sum of the rows' losses, by one block.
-extern "C" __global__ void __launch_bounds__(256) total_loss(
+extern "C" __global__ void __launch_bounds__(256, 4) total_loss(
     const f64* __restrict__ losses, Element* __restrict__ loss, u64 rows, f64 denominator) {
     f64 sum = 0.0;
     for (u64 row = threadIdx.x; row < rows; row += blockDim.x) sum += losses[row];
@@ -70,7 +70,7 @@ count_right(const i64* __restrict__ found, const Label* __restrict__ labels, u64
 }
 
 #define COUNT_RIGHT(Label)                                                                         \
-    extern "C" __global__ void __launch_bounds__(256) count_right_##Label(                         \
+    extern "C" __global__ void __launch_bounds__(256, 4) count_right_##Label(                         \
         const i64* __restrict__ found, const Label* __restrict__ labels, u64 rows, u64* right) {   \
         count_right(found, labels, rows, right);                                                   \
     }

@@ -26,9 +26,11 @@ __device__ __forceinline__ Range met(i64 place, i64 taps, i64 stride, i64 paddin
 
 // The places whose windows meet a pixel.
 __device__ __forceinline__ Range reached(i64 pixel, i64 taps, i64 stride, i64 padding, i64 places) {
-    i64 last = (pixel + padding) / stride, before = pixel + padding - taps;
-    i64 first = before < 0 ? 0 : before / stride + 1;
-    return Range{first, last + 1 < places ? last + 1 : places};
+    // Neither is negative where it is divided.
+    i64 end = static_cast<i64>(divide(pixel + padding, stride).whole) + 1;
+    i64 before = pixel + padding - taps;
+    i64 first = before < 0 ? 0 : static_cast<i64>(divide(before, stride).whole) + 1;
+    return Range{first, end < places ? end : places};
 }
 
 // The image, row, column and channel of an element.
@@ -132,7 +134,7 @@ extern "C" __global__ void __launch_bounds__(256) avg_pool(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) avg_pool_grad(
+extern "C" __global__ void __launch_bounds__(256, 3) avg_pool_grad(
     const Element* __restrict__ dy, Element* __restrict__ dx, u64 count, const Pooling pooling) {
     for (u64 i = thread_number(); i < count; i += thread_count()) {
         Where at = where(i, pooling.height, pooling.width, pooling.channels);

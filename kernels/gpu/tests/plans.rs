@@ -1,0 +1,106 @@
+//! Plans of calls of every kernel, looked at without a device.
+
+mod support;
+
+use drawloom_kernels_gpu::{Argument, Buffer, CPU_ONLY, Device, Launch, Plan, PlanError, plan};
+use drawloom_model::{Attributes, KernelCall, ObjectType};
+use support::calls::{Call, calls};
+
+const DEVICES: [Device; 2] =
+    [Device { compute_capability: (7, 5) }, Device { compute_capability: (9, 0) }];
+
+/// What PTX calls a parameter that takes this argument; a number of so many bytes by its size alone.
+fn parameter(argument: &Argument) -> (usize, bool) {
+    match argument {
+        Argument::Address(_) => (8, false),
+        Argument::Longs(values) => (8 * values.len(), true),
+        Argument::Ints(values) => (4 * values.len(), true),
+        value => (value.bytes().expect("a value").len(), false),
+    }
+}
+
+/// The size of a parameter such as `u64` or `b8 name[40]`, and whether it is a structure.
+fn declared(parameter: &str) -> (usize, bool) {
+    if let Some((_, size)) = parameter.split_once('[') {
+        return (size.trim_end_matches(']').parse().expect("a size"), true);
+    }
+    let bits: usize = parameter[1..].parse().expect("a type's bits");
+    (bits / 8, false)
+}
+
+fn check_launch(launch: &Launch, plan: &Plan, call: &Call) {
+    let name = format!("{}: {}.{}", call.describe(), launch.module.name, launch.entry);
+    let parameters =
+        launch.module.parameters(&launch.entry).unwrap_or_else(|| panic!("{name}: no entry"));
+    let declared: Vec<(usize, bool)> = parameters.iter().map(|one| declared(one)).collect();
+    let given: Vec<(usize, bool)> = launch.arguments.iter().map(parameter).collect();
+    assert_eq!(given, declared, "{name}");
+    assert!(launch.blocks > 0 && launch.blocks < 1 << 31, "{name}");
+    assert!(launch.threads > 0 && launch.threads <= 1024, "{name}");
+    assert!(launch.shared_bytes <= 32 << 10, "{name}");
+    for argument in &launch.arguments {
+        let within = match argument {
+            Argument::Address(Buffer::Input(place)) => *place < call.inputs.len(),
+            Argument::Address(Buffer::Output(place)) => *place < plan.outputs.len(),
+            Argument::Address(Buffer::Scratch(place)) => *place < plan.scratch.len(),
+            _ => true,
+        };
+        assert!(within, "{name}: {argument:?}");
+    }
+}
+
+#[test]
+fn launches_give_kernels_what_they_take() {
+    let mut planned = std::collections::BTreeSet::new();
+    for call in calls(1) {
+        for device in DEVICES {
+            match plan(&call.call, &call.types(), device) {
+                Ok(plan) => {
+                    plan.launches.iter().for_each(|launch| check_launch(launch, &plan, &call));
+                    planned.insert(call.call.name.clone());
+                }
+                Err(PlanError::Unsupported { reason, .. }) => {
+                    panic!("{}: {reason}", call.describe())
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    let all = drawloom_signature::catalogue().iter().map(|signature| signature.name);
+    let missing: Vec<&str> =
+        all.filter(|name| !planned.contains(*name) && !CPU_ONLY.contains(name)).collect();
+    assert!(missing.is_empty(), "no calls of {missing:?}");
+}
+
+fn refusal(kernel: &str, inputs: &[&str]) -> String {
+    let call = KernelCall { name: kernel.to_owned(), attributes: Attributes::new() };
+    let inputs: Vec<ObjectType> = inputs.iter().map(|text| text.parse().expect("a type")).collect();
+    plan(&call, &inputs, DEVICES[0]).expect_err("no plan").to_string()
+}
+
+#[test]
+fn calls_without_a_plan_are_told() {
+    assert_eq!(refusal("nope", &[]), r#"there is no kernel "nope""#);
+    assert_eq!(refusal("noop", &[]), "noop has no CUDA form for this call: it is for CPUs alone");
+    assert_eq!(
+        refusal("matmul", &["f32[2, 3]", "f32[2, 3]"]),
+        "matmul: inner extents differ: a is f32[2, 3], b is f32[2, 3]"
+    );
+    assert_eq!(refusal("max", &["f32[0]"]), "max: there are no elements to choose from");
+    assert_eq!(
+        refusal("add", &["u8[2, 1, 2, 1, 2]", "u8[1, 2, 1, 2, 1]"]),
+        "add has no CUDA form for this call: shapes broadcast along more than 4 axes"
+    );
+    assert_eq!(
+        refusal("add", &["f32[65536, 65536]", "f32[65536]"]),
+        "add has no CUDA form for this call: 4294967296 is beyond 32 bits"
+    );
+}
+
+#[test]
+fn tensor_cores_multiply_halves_where_there_are_any() {
+    let call = KernelCall { name: "matmul".to_owned(), attributes: Attributes::new() };
+    let inputs = ["bf16[64, 256]", "bf16[256, 32]"].map(|text| text.parse().expect("a type"));
+    let module = |device| plan(&call, &inputs, device).expect("a plan").launches[0].module.name;
+    assert_eq!(DEVICES.map(module), ["matmul_bf16", "matmul_mma_bf16"]);
+}

@@ -1,0 +1,60 @@
+//! How near results are to what is expected.
+
+use drawloom_model::{DType, Value};
+
+use super::values::numbers;
+
+/// How near f32 results must be, and of what size differences of small numbers are measured by.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    pub f32: f64,
+    pub scale: f64,
+}
+
+/// Arithmetic on elements by themselves.
+pub const ELEMENT: Tolerance = Tolerance { f32: 1e-5, scale: 1e-6 };
+/// What is added up of many terms of about 1.
+pub const SUM: Tolerance = Tolerance { f32: 1e-4, scale: 1.0 };
+/// Nothing is computed, or whole numbers are.
+pub const EXACT: Tolerance = Tolerance { f32: 0.0, scale: 1.0 };
+
+impl Tolerance {
+    fn of(self, dtype: DType) -> f64 {
+        match dtype {
+            _ if self.f32 == 0.0 => 0.0,
+            DType::U8 | DType::I32 | DType::I64 => 0.0,
+            DType::F16 => 2e-3,
+            DType::BF16 => 1.6e-2,
+            DType::F32 => self.f32,
+            DType::F64 => self.f32 * 1e-6,
+        }
+    }
+}
+
+/// Says where `got` is too far from `expected`; `dtype` tells how precisely they were computed.
+pub fn difference(
+    got: &Value,
+    expected: &Value,
+    dtype: DType,
+    tolerance: Tolerance,
+) -> Result<(), String> {
+    let ((_, got), (_, expected)) = (numbers(got), numbers(expected));
+    if got.len() != expected.len() {
+        return Err(format!("{} elements, expected {}", got.len(), expected.len()));
+    }
+    let allowed = tolerance.of(dtype);
+    let far = |(got, expected): (&f64, &f64)| {
+        let same = got == expected || (got.is_nan() && expected.is_nan());
+        let near = (got - expected).abs() <= allowed * expected.abs().max(tolerance.scale);
+        !same && !near
+    };
+    let pairs = || got.iter().zip(&expected);
+    match pairs().position(far) {
+        None => Ok(()),
+        Some(place) => {
+            let count = pairs().filter(|pair| far(*pair)).count();
+            let (got, expected) = (got[place], expected[place]);
+            Err(format!("element {place} is {got:?}, expected {expected:?} ({count} such)"))
+        }
+    }
+}
