@@ -58,7 +58,8 @@ impl Lane {
         let mut outputs = Vec::with_capacity(plan.outputs.len());
         for object_type in &plan.outputs {
             let bytes = object_type.size_bytes().unwrap_or(u64::MAX);
-            let len = usize::try_from(bytes).map_err(|_| Error::OutOfMemory { wanted_bytes: bytes })?;
+            let len =
+                usize::try_from(bytes).map_err(|_| Error::OutOfMemory { wanted_bytes: bytes })?;
             outputs.push(self.device.allocate(&self.stream, len)?);
         }
         let mut scratch = Vec::with_capacity(plan.scratch.len());
@@ -174,7 +175,7 @@ impl Lane {
 
     /// What an input holds that the kernel does not take.
     fn describe(&self, check: &Check, place: u64, input: &Buffer) -> Result<String, Error> {
-        let size = check.dtype.size_bytes() as usize;
+        let size = check.dtype.size_bytes();
         let start = usize::try_from(place).unwrap_or(usize::MAX).saturating_mul(size);
         let mut element = vec![0; size];
         if start.saturating_add(size) <= input.len {

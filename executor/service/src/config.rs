@@ -38,6 +38,8 @@ pub struct Config {
     pub listen: Option<Listen>,
     /// The types of native actors it can make.
     pub actors: ActorTypes,
+    /// Whether it offers the GPUs of this machine.
+    pub offers_gpus: bool,
     /// Whether it runs processes.
     pub runs_processes: bool,
     /// Where processes that add tasks to their jobs reach the scheduler; nowhere where none is
@@ -76,6 +78,7 @@ impl Default for Config {
             custom: BTreeMap::new(),
             listen: None,
             actors: ActorTypes::default(),
+            offers_gpus: true,
             runs_processes: true,
             endpoint: None,
             scratch: None,

@@ -16,6 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::actor::{Actors, Delivery, ReplyTo, Start};
 use crate::cancellation::Cancellation;
+use crate::gpu::Devices;
 use crate::runner::{Completion, Job, Workers};
 use crate::store::{Mover, Store};
 use crate::transfer::Peers;
@@ -56,6 +57,7 @@ pub(crate) struct Parts {
     pub core: Executor,
     pub store: Arc<Store>,
     pub workers: Workers,
+    pub devices: Arc<Devices>,
     pub actors: Actors,
     pub peers: Peers,
     pub mover: Mover,
@@ -233,6 +235,7 @@ impl Driver {
             Command::Keep { object, value } => self.parts.store.insert(object, value),
             Command::Drop { objects } => {
                 for object in objects {
+                    self.parts.devices.forget(object);
                     self.parts.store.remove(object);
                 }
             }
@@ -398,6 +401,10 @@ impl Driver {
         let memory = self.parts.store.memory();
         metrics::gauge!("executor_arena_used_bytes").set(memory.used_bytes() as f64);
         metrics::gauge!("executor_arena_resident_bytes").set(memory.resident_bytes() as f64);
+        if !self.parts.devices.is_empty() {
+            let kept: u64 = self.parts.devices.kept_bytes().sum();
+            metrics::gauge!("executor_vram_objects_bytes").set(kept as f64);
+        }
         if let Some(disk) = self.parts.store.disk() {
             metrics::gauge!("executor_spilled_bytes").set(disk.used_bytes() as f64);
         }

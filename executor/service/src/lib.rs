@@ -11,6 +11,7 @@ mod cgroup;
 mod config;
 mod discover;
 mod driver;
+mod gpu;
 mod leftovers;
 mod link;
 mod local;

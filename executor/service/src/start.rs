@@ -13,6 +13,7 @@ use crate::actor::{Actors, CallServer, LocalActors};
 use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
+use crate::gpu::Devices;
 use crate::leftovers;
 use crate::local::LocalServer;
 use crate::quarters::Quarters;
@@ -213,6 +214,8 @@ pub async fn start(
     inbox: ToExecutorReceiver,
 ) -> Result<Handle, ExecutorError> {
     let Machine { mut info, cores, arena_bytes } = discover(&config);
+    let devices = Arc::new(find_devices(&config).await);
+    (info.devices, info.capacity.devices) = (devices.infos(), devices.capacities());
     let (news_sender, news) = mpsc::unbounded_channel();
     let disk = spill_directory(&config);
     let can_spill = disk.is_some();
@@ -238,12 +241,13 @@ pub async fn start(
     }
     let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores, can_spill });
     let (heartbeat, shares_memory) = (config.heartbeat, config.shares_memory);
-    let workers = Workers::new(Arc::clone(&store), quarters);
+    let workers = Workers::new(Arc::clone(&store), quarters, Arc::clone(&devices));
     let mover = Mover::new(Arc::clone(&store), news_sender.clone());
     let parts = Parts {
         core,
         store,
         workers,
+        devices,
         actors,
         peers,
         mover,
@@ -267,6 +271,14 @@ fn spill_directory(config: &Config) -> Option<Arc<SpillDirectory>> {
         free.map_or(u64::MAX, |free| free / 2)
     });
     (limit_bytes > 0).then(|| SpillDirectory::new(place, limit_bytes))
+}
+
+/// The GPUs that are to be offered. Drivers take their time to start.
+async fn find_devices(config: &Config) -> Devices {
+    if !config.offers_gpus {
+        return Devices::none();
+    }
+    tokio::task::spawn_blocking(Devices::open).await.unwrap_or_default()
 }
 
 /// Serves clients on this machine; without that they fetch objects as others do.

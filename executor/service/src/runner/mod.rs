@@ -12,11 +12,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use drawloom_executor_core::Cores;
-use drawloom_model::{Assignment, AttemptId, Failure, FailureKind, Run, Value};
+use drawloom_model::{
+    Assignment, AttemptId, DeviceIndex, Failure, FailureKind, InputSource, KernelCall, Run, Value,
+};
 use tokio::sync::mpsc;
 
 use crate::cancellation::Cancellation;
 use crate::driver::News;
+use crate::gpu::{Devices, Work};
 use crate::quarters::Quarters;
 use crate::store::Store;
 pub(crate) use child::confine;
@@ -72,12 +75,13 @@ pub(crate) struct RunContext {
     pub store: Arc<Store>,
     pub pools: Pools,
     pub quarters: Arc<Quarters>,
+    pub devices: Arc<Devices>,
 }
 
 impl Workers {
-    pub(crate) fn new(store: Arc<Store>, quarters: Arc<Quarters>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, quarters: Arc<Quarters>, devices: Arc<Devices>) -> Self {
         let (orders, receiver) = crossbeam_channel::unbounded();
-        let context = RunContext { store, pools: Pools::default(), quarters };
+        let context = RunContext { store, pools: Pools::default(), quarters, devices };
         let shared = Arc::new(Shared { context, orders: receiver, load: Mutex::default() });
         Workers { shared, orders }
     }
@@ -148,7 +152,10 @@ impl RunContext {
             _ if job.cancellation.is_cancelled() => {
                 Err(Failure::new(FailureKind::Application, "cancelled"))
             }
-            Run::Kernel(call) => kernel::run(call, job, self),
+            Run::Kernel(call) => match job.assignment.devices.first() {
+                Some(device) => self.run_on_device(call, *device, job),
+                None => kernel::run(call, job, self),
+            },
             Run::Process(_) if !self.quarters.config.runs_processes => {
                 Err(Failure::new(FailureKind::Spawn, "this executor runs no processes"))
             }
@@ -161,6 +168,27 @@ impl RunContext {
         let label =
             if matches!(variant.run, Run::Kernel(_)) { variant.run.name() } else { "process" };
         (label, result.and_then(|outputs| check_count(outputs, template.outputs)))
+    }
+}
+
+impl RunContext {
+    fn run_on_device(
+        &self,
+        call: &KernelCall,
+        device: DeviceIndex,
+        job: &Job,
+    ) -> Result<Vec<Value>, Failure> {
+        let objects = job.assignment.inputs.iter().map(|input| {
+            let is_kept = !matches!(input.source, InputSource::Inline(_));
+            is_kept.then_some(input.object)
+        });
+        let work = Work {
+            attempt: job.assignment.attempt,
+            device,
+            inputs: objects.zip(&job.inputs).collect(),
+            first_output: job.assignment.first_output,
+        };
+        self.devices.run(call, &work, &self.store)
     }
 }
 
