@@ -66,7 +66,7 @@ pub fn tokens(text: &str) -> Result<Vec<Located>, ParseError> {
                 let start = at;
                 at = end_of_word(bytes, at);
                 let word = String::from_utf8_lossy(&bytes[start..at]).into_owned();
-                out.push(Located { token: Token::Word(word), line });
+                push_word(&mut out, word, line);
             }
             _ if byte.is_ascii_graphic() => {
                 out.push(Located { token: Token::Sign(byte as char), line });
@@ -76,6 +76,18 @@ pub fn tokens(text: &str) -> Result<Vec<Located>, ParseError> {
         }
     }
     Ok(out)
+}
+
+/// Directives may stand without a space between them, as in `.reg.b32`.
+fn push_word(out: &mut Vec<Located>, word: String, line: u32) {
+    match word.strip_prefix('.') {
+        Some(directives) if directives.contains('.') => {
+            for directive in directives.split('.') {
+                out.push(Located { token: Token::Word(format!(".{directive}")), line });
+            }
+        }
+        _ => out.push(Located { token: Token::Word(word), line }),
+    }
 }
 
 /// Words hold `::` inside (`L1::no_allocate`), but a single `:` ends a label.

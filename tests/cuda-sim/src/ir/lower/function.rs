@@ -124,9 +124,8 @@ pub fn lower(
 impl Lowering<'_> {
     fn place_params(&mut self, source: &Source, layout: &Layout) {
         let all = source.params.iter().zip(&layout.params);
-        for (variable, (at, bytes)) in all.chain(source.results.iter().zip(&layout.results)) {
-            let place =
-                Place { space: Space::Param, address: u64::from(*at), bytes: *bytes as usize };
+        for (variable, (at, _)) in all.chain(source.results.iter().zip(&layout.results)) {
+            let place = Place { space: Space::Param, address: u64::from(*at) };
             self.variables[0].insert(variable.name.clone(), place);
         }
     }
@@ -222,7 +221,7 @@ impl Lowering<'_> {
         };
         // Variables for calls lie in the frame, as local ones do.
         let space = if variable.space == Space::Param { Space::Local } else { variable.space };
-        let place = Place { space, address, bytes };
+        let place = Place { space, address };
         self.variables.last_mut().expect("a scope is open").insert(variable.name.clone(), place);
         Ok(())
     }

@@ -18,7 +18,6 @@ use crate::ptx::parser::ParseError;
 pub(super) struct Place {
     pub space: Space,
     pub address: u64,
-    pub bytes: usize,
 }
 
 /// Names of a module while its functions are lowered.
@@ -83,7 +82,7 @@ fn place_variables(
                 ParseError { line: 0, message: format!("no memory for variable {}", variable.name) }
             })?,
         };
-        let place = Place { space: variable.space, address, bytes: variable.size_bytes };
+        let place = Place { space: variable.space, address };
         symbols.variables.insert(variable.name.clone(), place);
         if variable.space != Space::Shared {
             program.globals.insert(variable.name.clone(), (address, variable.size_bytes));
