@@ -153,7 +153,8 @@ impl Device {
     ) -> Result<CudaSlice<u8>, Error> {
         // SAFETY: whoever gets it writes all of it before it is read: a copy, or a plan, whose
         // outputs hold nothing before it ran.
-        unsafe { stream.alloc::<u8>(len.max(1)) }.map_err(Error::memory(len as u64))
+        unsafe { stream.alloc::<u8>(len.max(1)) }
+            .map_err(Error::memory("allocate memory", len as u64))
     }
 
     /// A kernel, whose module is loaded once.
@@ -171,7 +172,8 @@ impl Device {
             Some(loaded) => Arc::clone(loaded),
             None => {
                 let loaded = self.context.load_module(Ptx::from_src(module.ptx));
-                let loaded = loaded.map_err(Error::driver("load a module"))?;
+                let loaded =
+                    loaded.map_err(Error::memory("load a module", module.ptx.len() as u64))?;
                 functions.modules.insert(module.name, Arc::clone(&loaded));
                 loaded
             }

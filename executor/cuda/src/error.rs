@@ -37,11 +37,11 @@ impl Error {
         move |error| Error::Device { what, code: error.0, message: words(error) }
     }
 
-    /// The same of a request for memory.
-    pub(crate) fn memory(wanted_bytes: u64) -> impl Fn(DriverError) -> Error {
+    /// The same of a request that needs memory.
+    pub(crate) fn memory(what: &'static str, wanted_bytes: u64) -> impl Fn(DriverError) -> Error {
         move |error| match error.0 {
             CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::OutOfMemory { wanted_bytes },
-            _ => Error::driver("allocate memory")(error),
+            _ => Error::driver(what)(error),
         }
     }
 

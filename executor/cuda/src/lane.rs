@@ -108,7 +108,7 @@ impl Lane {
         if !zeroed {
             return self.device.allocate(&self.stream, len);
         }
-        self.stream.alloc_zeros::<u8>(len.max(1)).map_err(Error::memory(bytes))
+        self.stream.alloc_zeros::<u8>(len.max(1)).map_err(Error::memory("allocate memory", bytes))
     }
 
     fn start(&self, launch: &Launch, addresses: &Addresses<'_>) -> Result<(), Error> {

@@ -183,9 +183,19 @@ impl Unit {
         metrics::counter!("executor_vram_inputs_total", "found" => "copied").increment(1);
         let buffer = self.making_room(|| self.device.upload(&value.data))?;
         if let Some(object) = object {
-            self.vram().keep(object, buffer.clone());
+            self.keep(object, buffer.clone());
         }
         Ok(buffer)
+    }
+
+    /// Keeps a copy of an object. All copies together stay within what is offered.
+    fn keep(&self, object: ObjectKey, buffer: Buffer) {
+        let mut vram = self.vram();
+        vram.keep(object, buffer);
+        let excess = vram.bytes().saturating_sub(self.offered_bytes);
+        if excess > 0 {
+            vram.evict(excess);
+        }
     }
 
     /// Tries again as long as the device is full and copies that nobody reads can go.
@@ -226,7 +236,7 @@ impl Unit {
                 self.device.download(&buffer, draft.bytes_mut()).map_err(&failed)?;
                 draft.freeze()
             };
-            self.vram().keep(object, buffer);
+            self.keep(object, buffer);
             values.push(Value { object_type, data });
         }
         Ok(values)
