@@ -6,6 +6,7 @@ use crate::commands::{
     actors, add, bench, call, cancel, completions, executor, get, jobs, kernels, nodes, objects,
     put, release, run, scheduler, schema, status, submit, tasks, timeline, top, up, watch, why,
 };
+use crate::gpu_options::GpuOptions;
 
 /// Where commands look for a scheduler unless told otherwise.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:7070";
@@ -93,6 +94,15 @@ impl Command {
     /// Whether it runs until it is stopped, so that its log is what people watch.
     pub fn is_server(&self) -> bool {
         matches!(self, Command::Up(_) | Command::Scheduler(_) | Command::Executor(_))
+    }
+
+    /// Which GPUs an executor in this process is to offer, where there will be one.
+    pub fn gpus(&self) -> Option<&GpuOptions> {
+        match self {
+            Command::Executor(executor) => Some(&executor.gpus),
+            Command::Run(run) => Some(&run.gpus),
+            _ => None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod commands;
 mod devices;
 mod error;
 mod follow;
+mod gpu_options;
 mod interrupt;
 mod logging;
 mod metrics;
@@ -36,6 +37,9 @@ use args::Cli;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(&cli.global, cli.command.is_server());
+    if let Some(Err(reason)) = cli.command.gpus().map(gpu_options::GpuOptions::prepare) {
+        return error::report(&error::BadInput(reason).into());
+    }
     // One thread: the way from socket to answer has no hand-over in it.
     let runtime = match runtime::build() {
         Ok(runtime) => runtime,

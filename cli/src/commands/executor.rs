@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::args::{DEFAULT_ENDPOINT, Global};
 use crate::children::follow_parent;
+use crate::gpu_options::GpuOptions;
 use crate::interrupt::Interrupts;
 use crate::metrics::{self, Page};
 use crate::output;
@@ -46,6 +47,8 @@ pub struct ExecutorCommand {
     memory: Option<u64>,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    pub(crate) gpus: GpuOptions,
     /// Show objects to nobody on this machine by shared memory
     #[arg(long)]
     no_shared_memory: bool,
@@ -134,6 +137,7 @@ impl ExecutorCommand {
             taints: self.taints,
             custom: self.resources.into_iter().map(|(name, milli)| (name.into(), milli)).collect(),
             listen: Some(self.listen),
+            offers_gpus: !self.gpus.no_gpus,
             runs_processes: !self.no_processes,
             scratch: self.scratch,
             ..Config::default()

@@ -18,6 +18,7 @@ use crate::args::Global;
 use crate::devices::{DeviceUse, used};
 use crate::error::{INTERRUPTED, JOB_FAILED};
 use crate::follow::{Followed, follow};
+use crate::gpu_options::GpuOptions;
 use crate::interrupt::Interrupts;
 use crate::output::note;
 use crate::progress::{Tally, progress};
@@ -53,6 +54,8 @@ pub struct Run {
     memory: Option<u64>,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    pub(crate) gpus: GpuOptions,
     /// Draw what the job did when and where: a picture (.svg) or a trace for Perfetto (.json)
     #[arg(long, value_name = "FILE", value_parser = parse_timeline)]
     timeline: Option<Destination>,
@@ -98,6 +101,7 @@ impl Run {
             arena_bytes: self.store.object_memory,
             spill: self.store.spill_dir.clone(),
             spill_limit_bytes: self.store.spill_limit,
+            offers_gpus: !self.gpus.no_gpus,
             ..drawloom_executor::Config::default()
         };
         Config { executor, ..Config::default() }

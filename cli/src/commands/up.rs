@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::args::Global;
 use crate::children::Process;
 use crate::error::BadInput;
+use crate::gpu_options::GpuOptions;
 use crate::interrupt::Interrupts;
 use crate::output::note;
 use crate::store_options::StoreOptions;
@@ -48,6 +49,8 @@ pub struct Up {
     cores: Option<u32>,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    gpus: GpuOptions,
 }
 
 /// What a scheduler tells of itself.
@@ -164,6 +167,7 @@ impl Up {
                     arguments.extend([option.to_owned(), value]);
                 }
                 arguments.extend(self.store.to_arguments(object_memory));
+                arguments.extend(self.gpus.to_arguments());
                 tracing::info!("{name}: {cores} core(s), {}", text::bytes(memory));
                 (name, arguments)
             })

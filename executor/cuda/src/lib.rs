@@ -10,9 +10,11 @@ mod device;
 mod error;
 mod lane;
 mod probe;
+mod simulated;
 
 pub use buffer::Buffer;
 pub use device::{Device, Properties};
 pub use error::Error;
 pub use lane::{Flight, Lane};
 pub use probe::{Missing, devices};
+pub use simulated::simulate;

@@ -1,0 +1,60 @@
+//! Which GPUs an executor offers: options of every command that starts one.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::output::note;
+
+/// The simulated driver's file, beside this program.
+const SIMULATOR: &str = "libdrawloom_cuda_sim.so";
+
+/// This machine's GPUs, none, or simulated ones.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GpuOptions {
+    /// Offer no GPUs
+    #[arg(long)]
+    pub no_gpus: bool,
+    /// Offer so many simulated GPUs instead of real ones: for trials, since they are slow
+    #[arg(long, value_name = "N", conflicts_with = "no_gpus",
+          value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub simulated_gpus: Option<u32>,
+}
+
+impl GpuOptions {
+    /// The same as arguments of another command.
+    pub fn to_arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        if self.no_gpus {
+            arguments.push("--no-gpus".to_owned());
+        }
+        if let Some(count) = self.simulated_gpus {
+            arguments.extend(["--simulated-gpus".to_owned(), count.to_string()]);
+        }
+        arguments
+    }
+
+    /// Loads the simulated driver, if that is wanted. Before this process has a second thread.
+    ///
+    /// # Errors
+    /// The driver is not there or cannot be loaded.
+    pub fn prepare(&self) -> Result<(), String> {
+        let Some(count) = self.simulated_gpus else { return Ok(()) };
+        let path = simulator().ok_or_else(|| {
+            format!(
+                "there is no {SIMULATOR} beside this program; build it with \
+                 `cargo build -p drawloom-cuda-sim` in the same profile"
+            )
+        })?;
+        drawloom_cuda::simulate(&path, count)?;
+        note!("{count} SIMULATED GPU(s): kernels run on this machine's cores, slowly");
+        Ok(())
+    }
+}
+
+fn simulator() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let directory = program.parent()?;
+    let places = [directory.join(SIMULATOR), directory.join("deps").join(SIMULATOR)];
+    places.into_iter().find(|place| place.is_file())
+}
