@@ -119,6 +119,7 @@ impl Driver {
             }
         };
         self.kill_all().await;
+        self.parts.workers.quarters().close();
         self.parts.store.close();
         end
     }
