@@ -69,14 +69,18 @@ impl Process {
         Ok(status)
     }
 
-    /// Asks it to end, and kills it if it does not.
+    /// Asks it to end: once to finish what it does, then to leave it, and kills it if it does
+    /// neither.
     pub async fn stop(&mut self) {
-        self.ask_to_stop();
-        if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_err() {
-            tracing::warn!("{} does not end and is killed", self.name);
-            if let Err(error) = self.child.kill().await {
-                tracing::warn!("{} cannot be killed: {error}", self.name);
+        for _ in 0..2 {
+            self.ask_to_stop();
+            if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_ok() {
+                return;
             }
+        }
+        tracing::warn!("{} does not end and is killed", self.name);
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!("{} cannot be killed: {error}", self.name);
         }
     }
 

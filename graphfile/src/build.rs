@@ -75,6 +75,15 @@ impl Builder {
         Ok(Input::Literal(index))
     }
 
+    /// Where a data file is, absolutely, for processes on this machine.
+    pub fn path_of(&self, name: &str) -> Checked<String> {
+        let path = self.source.locate(name)?;
+        let path = std::path::absolute(&path).unwrap_or(path);
+        path.into_os_string()
+            .into_string()
+            .map_err(|path| Fault::new(format!("{} is not Unicode", path.display())))
+    }
+
     /// A data file: inline where it is small, an external otherwise. Read once, however often it
     /// is named.
     pub fn add_file(&mut self, name: &str) -> Checked<Input> {

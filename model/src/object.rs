@@ -218,13 +218,30 @@ impl Value {
 
     /// Whether the bytes have the size that the type asks for.
     pub fn is_consistent(&self) -> bool {
-        self.object_type.size_bytes().is_none_or(|size| size == self.data.len() as u64)
+        match &self.object_type {
+            ObjectType::Blob => true,
+            // No data has the size of a tensor whose size is beyond all numbers.
+            tensor @ ObjectType::Tensor { .. } => {
+                tensor.size_bytes() == Some(self.data.len() as u64)
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tensor_has_as_many_bytes_as_its_shape_says() {
+        let is_consistent = |extents: Vec<u64>, bytes: usize| {
+            let object_type = ObjectType::Tensor { dtype: DType::F32, shape: Shape::new(extents) };
+            Value { object_type, data: vec![0; bytes].into() }.is_consistent()
+        };
+        assert!(is_consistent(vec![2, 3], 24) && is_consistent(vec![0, 3], 0));
+        assert!(!is_consistent(vec![2, 3], 23) && !is_consistent(vec![1 << 63, 1 << 63], 0));
+        assert!(Value::blob(vec![1, 2, 3]).is_consistent());
+    }
 
     #[test]
     fn types_survive_their_text_form() {

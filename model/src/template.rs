@@ -27,6 +27,11 @@ pub struct Template {
 }
 
 impl Template {
+    /// Whether what runs may add tasks to its job: an actor, or a process that was allowed to.
+    pub fn spawns(&self) -> bool {
+        self.actor().is_some() || self.variants.iter().any(Variant::spawns)
+    }
+
     /// The actor that it makes, if it makes one.
     pub fn actor(&self) -> Option<&ActorSpec> {
         match &self.variants.first()?.run {

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use drawloom_client::{ActorName, TaskRef};
 
 use super::connect;
 use crate::args::Global;
 use crate::argument::{actor_name, argument, constant};
+use crate::error::BadInput;
 use crate::{output, value};
 
 const EXAMPLES: &str = "\
@@ -23,6 +24,9 @@ Examples:
 Arguments are JSON: a whole number becomes an i64 scalar, another number an f64 scalar, a text a
 blob, (nested) lists of numbers a tensor.";
 
+/// How much later than the actor's side this one takes a call for late, so that it can say why.
+const SLACK: Duration = Duration::from_millis(100);
+
 /// Call a method of an actor and print what it gives, or let the actor end
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,12 +38,12 @@ pub struct Call {
     #[arg(required_unless_present = "stop")]
     method: Option<String>,
     /// The arguments, as JSON
-    #[arg(allow_hyphen_values = true, value_parser = argument)]
+    #[arg(allow_negative_numbers = true, value_parser = argument)]
     arguments: Vec<drawloom_model::Value>,
     /// A constant beside the arguments, its value as JSON
     #[arg(short, long = "constant", value_name = "NAME=VALUE", value_parser = constant)]
     constants: Vec<(String, drawloom_model::Attribute)>,
-    /// How long the call may take, in seconds
+    /// How long the call may take, the wait for an actor that is not placed included, in seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
     /// Let the actor end instead of calling it
@@ -58,19 +62,32 @@ impl Call {
             client.stop_actor(self.actor).await?;
             return Ok(ExitCode::SUCCESS);
         };
-        // One that has ended is refused, one that is about to live is waited for.
-        let actor = client.actor(self.actor).await?;
-        let mut call = actor.call(method).args(self.arguments);
-        for (name, constant) in self.constants {
-            call = call.attribute(name, constant);
-        }
-        if let Some(seconds) = self.timeout {
-            let limit = Duration::try_from_secs_f64(seconds);
-            call = call.timeout(limit.map_err(|error| {
-                crate::error::BadInput(format!("--timeout {seconds}: {error}"))
-            })?);
-        }
-        for result in call.await? {
+        let limit = self.timeout.map(|seconds| {
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|error| BadInput(format!("--timeout {seconds}: {error}")))
+        });
+        let limit = limit.transpose()?;
+        let answer = async {
+            // One that has ended is refused, one that is about to live is waited for.
+            let actor = client.actor(self.actor).await?;
+            let mut call = actor.call(method).args(self.arguments);
+            for (name, constant) in self.constants {
+                call = call.attribute(name, constant);
+            }
+            if let Some(limit) = limit {
+                call = call.timeout(limit);
+            }
+            anyhow::Ok(call.await?)
+        };
+        let results = match limit {
+            Some(limit) => tokio::time::timeout(limit + SLACK, answer).await.map_err(|_| {
+                anyhow!(
+                    "no answer within {limit:?}: the actor has no place yet, see `drawloom actors`"
+                )
+            })??,
+            None => answer.await?,
+        };
+        for result in results {
             if global.json {
                 output::json(&value::to_json(&result))?;
             } else {

@@ -78,6 +78,18 @@ pub struct ExecutorCommand {
     parent: Option<u32>,
 }
 
+/// A word that comes, or never does.
+fn told() -> (tokio::sync::oneshot::Sender<()>, impl Future<Output = ()>) {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let comes = async {
+        // Never where the sender is gone.
+        if receiver.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    (sender, comes)
+}
+
 impl ExecutorCommand {
     /// Serves until it is stopped.
     ///
@@ -100,13 +112,9 @@ impl ExecutorCommand {
         }
         let mut metrics = std::pin::pin!(metrics::show(page, || async {}));
         let config = self.config();
-        let (drain, wanted) = tokio::sync::oneshot::channel();
-        let mut running = std::pin::pin!(run_remote(config, &endpoint, async {
-            // Never comes when the sender is gone.
-            if wanted.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }));
+        let (drain, drained) = told();
+        let (abandon, abandoned) = told();
+        let mut running = std::pin::pin!(run_remote(config, &endpoint, drained, abandoned));
         tokio::select! {
             ended = &mut running => {
                 ended?;
@@ -117,9 +125,17 @@ impl ExecutorCommand {
         }
         let _ = drain.send(());
         tokio::select! {
+            ended = &mut running => {
+                ended?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            failed = &mut metrics => match failed? {},
+            () = interrupts.next() => tracing::info!("ending what still runs"),
+        }
+        let _ = abandon.send(());
+        tokio::select! {
             ended = running => ended?,
-            failed = metrics => match failed? {},
-            () = interrupts.next() => return Err(anyhow!("ended before it was empty")),
+            () = interrupts.next() => return Err(anyhow!("ended with what it runs")),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use drawloom_client::{
     Client, ClusterView, JobDetail, JobHandle, JobState, ObjectRef, ObjectState, ObjectView,
-    TaskRef,
+    PageRequest, TaskRef, TaskState,
 };
 use drawloom_cluster::{Config, Embedded};
 use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value, Variant};
@@ -39,6 +39,9 @@ Examples:
 
 Without --endpoint (or DRAWLOOM_ENDPOINT) the graph runs in a cluster inside this process, on
 all cores. Ctrl-C cancels the job and waits for its end; a second Ctrl-C leaves at once.";
+
+/// How many failed tasks are shown where no event has told of them.
+const FIRST_FAILURES: u32 = 5;
 
 /// Run a graph file to its end and show its outputs
 #[derive(Debug, Args)]
@@ -221,7 +224,18 @@ impl Report {
             let name = name.map_or_else(|| format!("task {task}"), |name| format!("task {name:?}"));
             note!("{name} failed: {failure}");
         }
-        let told = self.tally.failures().len() as u32;
+        let mut told = self.tally.failures().len() as u32;
+        // Those that failed as they were submitted are no events.
+        if told == 0 && self.tally.failed() > 0 {
+            let page = PageRequest { size: FIRST_FAILURES, ..PageRequest::default() };
+            let failed = client.tasks(self.job, page, vec![TaskState::Failed]).await;
+            for view in failed.map(|page| page.items).unwrap_or_default() {
+                let Some(failure) = view.failure else { continue };
+                let name = view.name.map(|name| format!("{name:?}"));
+                note!("task {} failed: {failure}", name.unwrap_or_else(|| view.task.to_string()));
+                told += 1;
+            }
+        }
         if self.tally.failed() > told {
             note!(
                 "and {} more, see `drawloom tasks JOB --state failed`",

@@ -263,6 +263,14 @@ pub(crate) struct Entrance {
     pub limits_memory: bool,
 }
 
+/// Removes a group that another process made, and kills its members; whether it is gone.
+pub(crate) fn remove(directory: &Path) -> bool {
+    let mut group = Group::default();
+    group.directories.push(directory.to_owned());
+    drop(group);
+    !directory.exists()
+}
+
 impl Reusable for Group {
     fn is_as_new(&mut self) -> bool {
         *self.is_as_new.get_mut()

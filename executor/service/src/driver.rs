@@ -121,6 +121,7 @@ impl Driver {
             }
         };
         self.kill_all().await;
+        self.parts.workers.quarters().close();
         self.parts.store.close();
         end
     }

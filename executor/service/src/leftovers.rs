@@ -3,7 +3,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, getuid, test_kill_process};
@@ -19,13 +20,13 @@ pub(crate) fn prefix() -> String {
 /// beside this process's control groups.
 pub(crate) fn remove(scratch: &Path) {
     for group in cgroup::parents().iter().flat_map(|parent| orphans(parent)) {
-        // Refused while it has members: then it is no leftover.
-        if fs::remove_dir(&group).is_ok() {
+        // What its processes have started has outlived it.
+        if cgroup::remove(&group) {
             tracing::info!(group = %group.display(), "removed a dead executor's control group");
         }
     }
     for directory in orphans(scratch) {
-        match fs::remove_dir_all(&directory) {
+        match remove_all(&directory) {
             Ok(()) => {
                 tracing::info!(directory = %directory.display(), "removed a dead executor's files");
             }
@@ -33,6 +34,27 @@ pub(crate) fn remove(scratch: &Path) {
                 let directory = directory.display();
                 tracing::warn!(%directory, %error, "a dead executor's files stay behind");
             }
+        }
+    }
+}
+
+/// Removes a directory with all that is in it, also where its owner may not write or look.
+pub(crate) fn remove_all(directory: &Path) -> std::io::Result<()> {
+    let removed = fs::remove_dir_all(directory);
+    if removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+        open_up(directory);
+        return fs::remove_dir_all(directory);
+    }
+    removed
+}
+
+/// Lets the owner do everything in a directory and those below it; what cannot be changed stays.
+fn open_up(directory: &Path) {
+    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
         }
     }
 }

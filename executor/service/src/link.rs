@@ -28,7 +28,8 @@ const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 const BATCH_NEWS: usize = 16 * 1024;
 
 /// Runs an executor that serves the scheduler at `endpoint` until that says `Stop`. When
-/// `shutdown` comes true the executor asks to leave, and goes on until the scheduler lets it.
+/// `shutdown` comes true the executor asks to leave, and goes on until the scheduler lets it; when
+/// `abandon` does, it ends at once, with whatever it runs.
 ///
 /// # Errors
 /// When it cannot start, when no scheduler is reached within some seconds, and when the
@@ -37,13 +38,17 @@ pub async fn run_remote(
     config: Config,
     endpoint: &str,
     shutdown: impl Future<Output = ()>,
+    abandon: impl Future<Output = ()>,
 ) -> Result<(), ExecutorError> {
     let (outbox, news) = mpsc::unbounded_channel();
     let (orders, inbox) = mpsc::unbounded_channel();
     let config = Config { endpoint: Some(endpoint.to_owned()), ..config };
     let mut handle = start(config, outbox, inbox).await?;
     let link = Link { endpoint, news, orders, handle: &mut handle };
-    let result = link.serve(shutdown).await;
+    let result = tokio::select! {
+        result = link.serve(shutdown) => result,
+        () = abandon => Err(ExecutorError::Abandoned),
+    };
     // Whatever still runs goes before the process does.
     handle.abandon();
     handle.ended().await;

@@ -19,17 +19,43 @@ pub(crate) trait Reusable {
 }
 
 /// Things of a kind that nobody uses now.
-pub(crate) struct Idle<T>(Mutex<Vec<T>>);
+pub(crate) struct Idle<T>(Mutex<Kept<T>>);
+
+struct Kept<T> {
+    things: Vec<T>,
+    is_closed: bool,
+}
 
 impl<T> Default for Idle<T> {
     fn default() -> Self {
-        Idle(Mutex::default())
+        Idle(Mutex::new(Kept { things: Vec::new(), is_closed: false }))
     }
 }
 
 impl<T> Idle<T> {
-    fn things(&self) -> MutexGuard<'_, Vec<T>> {
+    fn kept(&self) -> MutexGuard<'_, Kept<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<T> {
+        self.kept().things.pop()
+    }
+
+    fn keep(&self, thing: T) {
+        let mut kept = self.kept();
+        if !kept.is_closed && kept.things.len() < KEPT {
+            kept.things.push(thing);
+        }
+    }
+
+    /// Removes what is kept, and keeps nothing more.
+    fn close(&self) {
+        let things = {
+            let mut kept = self.kept();
+            kept.is_closed = true;
+            std::mem::take(&mut kept.things)
+        };
+        drop(things);
     }
 }
 
@@ -46,8 +72,7 @@ impl<T: Reusable> Lease<T> {
         idle: &Arc<Idle<T>>,
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<Self, E> {
-        let kept = idle.things().pop();
-        let thing = kept.map_or_else(make, Ok)?;
+        let thing = idle.take().map_or_else(make, Ok)?;
         Ok(Lease { thing: Some(thing), idle: Some(Arc::clone(idle)) })
     }
 
@@ -77,10 +102,7 @@ impl<T: Reusable> Drop for Lease<T> {
     fn drop(&mut self) {
         let Some((mut thing, idle)) = self.thing.take().zip(self.idle.take()) else { return };
         if thing.is_as_new() {
-            let mut things = idle.things();
-            if things.len() < KEPT {
-                things.push(thing);
-            }
+            idle.keep(thing);
         }
     }
 }
@@ -106,6 +128,12 @@ impl Quarters {
             return Lease::take(&self.groups, || Group::create(limits).ok_or(())).ok();
         }
         Group::create(limits).map(Lease::once)
+    }
+
+    /// Removes what is kept for processes to come: the executor ends.
+    pub(crate) fn close(&self) {
+        self.groups.close();
+        self.rooms.close();
     }
 }
 
@@ -137,8 +165,11 @@ mod tests {
         let third = Lease::take(&idle, make(3)).expect("kept");
         assert_eq!(third.number, 2);
         drop(Lease::once(Room { number: 4, is_clean: true }));
-        assert_eq!(idle.things().len(), 0);
         drop(third);
-        assert_eq!(idle.things().len(), 1);
+        assert_eq!(idle.kept().things.len(), 1);
+        let last = Lease::take(&idle, make(5)).expect("kept");
+        idle.close();
+        drop(last);
+        assert!(idle.take().is_none());
     }
 }

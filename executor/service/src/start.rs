@@ -51,6 +51,9 @@ pub enum ExecutorError {
         /// The last answer.
         reason: String,
     },
+    /// It was told to end at once.
+    #[error("ended before it was empty")]
+    Abandoned,
     /// The connection to the scheduler was lost.
     #[error("the scheduler at {endpoint} is gone: {reason}")]
     Lost {

@@ -97,7 +97,7 @@ async fn an_executor_joins_works_drains_and_leaves() {
     let (shut_down, shutdown) = oneshot::channel::<()>();
     let executor = tokio::spawn(async move {
         let shutdown = async { drop(shutdown.await) };
-        run_remote(config(), &endpoint, shutdown).await
+        run_remote(config(), &endpoint, shutdown, std::future::pending()).await
     });
     // The executor was first, and waits for its scheduler.
     tokio::task::yield_now().await;
@@ -119,8 +119,9 @@ async fn without_its_scheduler_an_executor_ends() {
     let socket = directory.path().join("scheduler.sock");
     let endpoint = format!("unix:{}", socket.display());
     let mut scheduler = Scheduler::start(&socket);
-    let executor =
-        tokio::spawn(async move { run_remote(config(), &endpoint, std::future::pending()).await });
+    let executor = tokio::spawn(async move {
+        run_remote(config(), &endpoint, std::future::pending(), std::future::pending()).await
+    });
     scheduler.run(process(0, script("sleep 9119.06 & wait", Vec::new())));
     let started = FromExecutor::Started { attempt: attempt(0) };
     scheduler.hear(|message| *message == started).await;
@@ -131,7 +132,9 @@ async fn without_its_scheduler_an_executor_ends() {
 
 #[tokio::test]
 async fn addresses_that_mean_nothing_are_refused() {
-    let error = run_remote(config(), "not an address", std::future::pending()).await;
+    let error =
+        run_remote(config(), "not an address", std::future::pending(), std::future::pending())
+            .await;
     let message = error.expect_err("no address").to_string();
     assert!(message.contains("is no scheduler's address"), "{message}");
 }

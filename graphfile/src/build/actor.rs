@@ -49,20 +49,29 @@ pub(super) fn call(
     attributes: Attributes,
     callee: Option<ActorRef>,
 ) -> Checked<Run> {
+    if entry.actor.is_some() && entry.named.is_some() {
+        return Err(Fault::new("give one of `actor` and `named`, not both").under("named"));
+    }
     let actor = callee.or_else(|| entry.named.clone().map(ActorRef::Name));
     let actor = actor.ok_or_else(|| Fault::new("give `actor` or `named`: whom to call"))?;
     Ok(Run::Call(CallSpec { actor, method: entry.method.clone(), attributes }))
 }
 
-/// When an actor or a call is tried again, where the entry does not tell: actors as often as they
-/// may be begun anew, calls never.
-pub(super) fn retry(task: &TaskEntry) -> RetryPolicy {
+/// When a task is tried again, where its entry tells (`told`) or not. Actors are begun anew as often
+/// as either of their fields allows, after whatever may pass unless told; calls never unless told.
+pub(super) fn retry(task: &TaskEntry, told: Option<RetryPolicy>) -> RetryPolicy {
     let default = RetryPolicy::default();
     match (&task.actor, &task.call) {
         (Some(actor), _) => {
-            RetryPolicy { max_retries: actor.max_restarts, on: FailureKinds::TRANSIENT, ..default }
+            let on = task.retry.as_ref().and_then(|retry| retry.on.as_ref());
+            let told = told.unwrap_or(RetryPolicy { max_retries: 0, ..default });
+            RetryPolicy {
+                max_retries: told.max_retries.max(actor.max_restarts),
+                on: if on.is_some() { told.on } else { FailureKinds::TRANSIENT },
+                ..told
+            }
         }
-        (None, Some(_)) => RetryPolicy { max_retries: 0, ..default },
-        (None, None) => default,
+        (None, Some(_)) => told.unwrap_or(RetryPolicy { max_retries: 0, ..default }),
+        (None, None) => told.unwrap_or(default),
     }
 }

@@ -171,7 +171,7 @@ pub(super) fn template(
             tolerations: task.tolerations.iter().map(|entry| entry.0.clone()).collect(),
         },
         priority: task.priority,
-        retry: task.retry.as_ref().map_or_else(|| actor::retry(task), retry),
+        retry: actor::retry(task, task.retry.as_ref().map(retry)),
         timeout: task.timeout.map(|span| span.0),
         deadline: task.deadline.map(|span| span.0),
     })

@@ -33,6 +33,16 @@ pub(super) fn objects(builder: &mut GlobalsBuilder) {
         object.map(Handle::Object).map_err(Into::into)
     }
 
+    /// Where a file beside or below the program is, for processes that run on this machine: `file`
+    /// is what travels to others.
+    fn path<'v>(
+        #[starlark(require = pos)] path: &str,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<String> {
+        let path = Session::of(eval).and_then(|s| s.builder.borrow().path_of(path));
+        path.map_err(Into::into)
+    }
+
     /// Text as a blob.
     fn text<'v>(
         #[starlark(require = pos)] text: &str,

@@ -361,6 +361,15 @@ pub enum Refusal {
         /// The job.
         job: JobId,
     },
+    /// The job takes no more tasks.
+    #[error(
+        "{job} is closed: tasks are added to jobs with `open: true` until they are closed, and by \
+         actors and processes that spawn"
+    )]
+    JobSealed {
+        /// The job.
+        job: JobId,
+    },
     /// There is no such task.
     #[error("{job} has no task {task}; its tasks go from 0 to {last}")]
     UnknownTask {

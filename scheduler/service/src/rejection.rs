@@ -29,7 +29,7 @@ pub fn refused(refusal: &Refusal) -> Rejection {
         Refusal::UnknownTask { .. } => (Code::NotFound, "tasks"),
         Refusal::UnknownObject { .. } => (Code::NotFound, "object"),
         Refusal::UnknownExecutor { .. } => (Code::NotFound, "executor"),
-        Refusal::JobEnded { .. } => (Code::FailedPrecondition, "job"),
+        Refusal::JobEnded { .. } | Refusal::JobSealed { .. } => (Code::FailedPrecondition, "job"),
         Refusal::NotRunning { .. } | Refusal::WaitsForItself { .. } => {
             (Code::FailedPrecondition, "waiter")
         }

@@ -86,6 +86,11 @@ impl Workers {
         Workers { shared, orders }
     }
 
+    /// Where its processes find room.
+    pub(crate) fn quarters(&self) -> &Quarters {
+        &self.shared.context.quarters
+    }
+
     /// Runs a job on a thread of its own; its completion goes to `done`.
     pub(crate) fn run(&self, job: Job, done: mpsc::UnboundedSender<News>) {
         let mut load = self.shared.load();

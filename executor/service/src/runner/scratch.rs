@@ -11,7 +11,7 @@ use rustix::process::getuid;
 use tempfile::TempDir;
 
 use crate::Config;
-use crate::leftovers::prefix;
+use crate::leftovers::{self, prefix};
 use crate::quarters::{Lease, Quarters, Reusable};
 use crate::store::{Draft, NoRoom};
 
@@ -39,6 +39,15 @@ impl Rooms {
         make().map_err(|error| {
             spawn_failure(format!("no scratch directory in {}: {error}", place.display()))
         })
+    }
+}
+
+impl Drop for Rooms {
+    /// Processes may have left what only its owner can open up, which this process is.
+    fn drop(&mut self) {
+        if let Err(error) = leftovers::remove_all(self.root.path()) {
+            tracing::warn!(directory = %self.root.path().display(), %error, "files stay behind");
+        }
     }
 }
 

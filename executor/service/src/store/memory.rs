@@ -49,6 +49,8 @@ pub enum NoRoom {
 
 /// Sweeps that an empty arena survives.
 const IDLE_SWEEPS: u32 = 10;
+/// How many empty arenas are kept for jobs that may come back to them.
+const EMPTY_ARENAS: usize = 16;
 
 /// The memory of all objects of an executor.
 ///
@@ -319,6 +321,9 @@ impl State {
         if !self.make_room(len, limit) {
             return Ok(None);
         }
+        if !self.arenas.contains_key(&job) {
+            self.retire_arenas();
+        }
         let arena = match self.arenas.entry(job) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Arena::new(limit)?),
@@ -335,6 +340,22 @@ impl State {
             self.trim(self.touched + len - limit);
         }
         self.touched + len <= limit
+    }
+
+    /// Gives the empty arenas of the earliest jobs back to the system, where there are many: each
+    /// is an open file.
+    fn retire_arenas(&mut self) {
+        let empty = self.arenas.values().filter(|arena| arena.is_empty()).count();
+        let mut excess = empty.saturating_sub(EMPTY_ARENAS);
+        let touched = &mut self.touched;
+        self.arenas.retain(|_, arena| {
+            if excess == 0 || !arena.is_empty() {
+                return true;
+            }
+            excess -= 1;
+            *touched -= arena.touched_bytes();
+            false
+        });
     }
 
     /// Gives back to the system what freed blocks keep, at least so much where there is as much.

@@ -158,6 +158,11 @@ impl Scheduler {
         let Some(job) = self.state.job(key) else {
             return Err(Refusal::UnknownJob { job: id });
         };
+        // Whoever runs in the job may add to it, also where it takes nothing from outside.
+        let has_spawners = || job.templates.iter().any(|template| template.spawns());
+        if job.sealed && !has_spawners() {
+            return Err(Refusal::JobSealed { job: id });
+        }
         let expected = job.tasks.len() as u32;
         if graph.first_task != expected {
             let first_task = graph.first_task;

@@ -221,8 +221,6 @@ impl Scheduler {
             }
         }
         let inputs = job.inputs(index).iter();
-        let adds_tasks = template.actor().is_some()
-            || template.variants[usize::from(placement.variant)].spawns();
         Assignment {
             attempt,
             template_key: TemplateKey { job: job.key, index: task.template },
@@ -240,7 +238,7 @@ impl Scheduler {
             priority: job.priority_of(index),
             set_aside: false,
             actor: self.actor_part(job, index),
-            job_id: adds_tasks.then_some(job.id),
+            job_id: template.spawns().then_some(job.id),
         }
     }
 
