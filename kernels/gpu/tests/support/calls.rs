@@ -207,7 +207,7 @@ impl Calls {
             self.without_reference();
             for (a, b) in SHAPES {
                 let inputs = vec![self.random(dtype, a), self.random(dtype, b)];
-                self.add("axpy", &[("alpha", float(-2.5))], inputs, ELEMENT);
+                self.add("axpy", &[("alpha", float(-2.5))], inputs, Tolerance { f32: 1e-5, scale: 1e-2 });
             }
             for kernel in ["relu_grad", "tanh_grad", "sigmoid_grad", "silu_grad", "gelu_grad"] {
                 for shape in [&[][..], &[0], &[1031]] {
