@@ -24,3 +24,4 @@ pub use cpu_only::CPU_ONLY;
 pub use error::PlanError;
 pub use module::{Module, modules};
 pub use plan::{Check, Condition, Device, Launch, Plan, Scratch, plan};
+pub use registry::names;
