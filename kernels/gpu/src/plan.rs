@@ -150,7 +150,7 @@ mod tests {
         let index = check(Condition::Index { bound: 4, of_what: "rows" });
         assert_eq!(index.fault(0), None);
         assert_eq!(index.fault(!7), Some(7));
-        assert_eq!(index.fault(!0 ^ 0), Some(0));
+        assert_eq!(index.fault(u64::MAX), Some(0));
         let message = index.message(1, &(-1i32).to_le_bytes());
         assert_eq!(message, "index -1 at place 1: there are 4 rows");
         let message = check(Condition::Exponent).message(0, &(-2i64).to_le_bytes());

@@ -192,7 +192,7 @@ impl Fold<'_> {
 fn team(axis: Axis, results: u64) -> Option<u32> {
     let contiguous = axis.extent.inner == 1;
     let few = axis.segment <= FEW || (!contiguous && results >= MANY);
-    (!few).then(|| if axis.segment <= SOME { 32 } else { THREADS })
+    (!few).then_some(if axis.segment <= SOME { 32 } else { THREADS })
 }
 
 /// The axes to fold one after the other: the last that are marked and neighbours first.

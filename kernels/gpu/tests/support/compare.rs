@@ -13,6 +13,8 @@ pub struct Tolerance {
 
 /// Arithmetic on elements by themselves.
 pub const ELEMENT: Tolerance = Tolerance { f32: 1e-5, scale: 1e-6 };
+/// Arithmetic whose terms, of about 1, may cancel.
+pub const CANCELLING: Tolerance = Tolerance { f32: 1e-5, scale: 1.0 };
 /// What is added up of many terms of about 1.
 pub const SUM: Tolerance = Tolerance { f32: 1e-4, scale: 1.0 };
 /// Nothing is computed, or whole numbers are.

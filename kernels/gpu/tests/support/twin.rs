@@ -38,7 +38,7 @@ fn aligned(memory: &[u8]) -> Range<usize> {
     start..memory.len() - ALIGNMENT + start
 }
 
-fn part(memory: &mut Vec<u8>) -> &mut [u8] {
+fn part(memory: &mut [u8]) -> &mut [u8] {
     let range = aligned(memory);
     &mut memory[range]
 }
@@ -48,7 +48,7 @@ impl Outputs for Buffers {
         let size = |object_type: &ObjectType| object_type.size_bytes().expect("a size") as usize;
         self.types = types.to_vec();
         self.memory = types.iter().map(|one| vec![0; size(one) + ALIGNMENT]).collect();
-        Ok(self.memory.iter_mut().map(part).collect())
+        Ok(self.memory.iter_mut().map(|memory| part(memory)).collect())
     }
 
     fn create_blob(&mut self, bytes: usize) -> Result<&mut [u8], KernelError> {
