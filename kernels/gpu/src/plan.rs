@@ -32,6 +32,33 @@ pub struct Plan {
     pub launches: Vec<Launch>,
     /// What to look at afterwards.
     pub check: Option<Check>,
+    /// The products of matrices that all launches together make, for whoever has a library that makes
+    /// them faster. Its results need not be those of the launches, bit for bit.
+    pub product: Option<Product>,
+}
+
+/// Products of the matrices of inputs 0 and 1, which go to output 0; halves are added up in f32.
+/// Matrices are row-major, without gaps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Product {
+    /// The element type of all matrices.
+    pub dtype: DType,
+    /// Rows of a result.
+    pub rows: u64,
+    /// Columns of a result.
+    pub columns: u64,
+    /// Terms of an element of a result.
+    pub inner: u64,
+    /// Whether matrices of input 0 are transposed: `inner` rows, `rows` columns.
+    pub transpose_a: bool,
+    /// Whether matrices of input 1 are transposed: `columns` rows, `inner` columns.
+    pub transpose_b: bool,
+    /// How many products there are, one result behind the other.
+    pub products: u64,
+    /// How many elements are from a matrix of input 0 to the next product's; 0 where it is the same.
+    pub a_step: u64,
+    /// The same of input 1.
+    pub b_step: u64,
 }
 
 /// Memory that a plan needs.

@@ -2,7 +2,9 @@
 
 mod support;
 
-use drawloom_kernels_gpu::{Argument, Buffer, CPU_ONLY, Device, Launch, Plan, PlanError, plan};
+use drawloom_kernels_gpu::{
+    Argument, Buffer, CPU_ONLY, Device, Launch, Plan, PlanError, Product, plan,
+};
 use drawloom_model::{Attributes, KernelCall, ObjectType};
 use support::calls::{Call, calls};
 
@@ -103,4 +105,20 @@ fn tensor_cores_multiply_halves_where_there_are_any() {
     let inputs = ["bf16[64, 256]", "bf16[256, 32]"].map(|text| text.parse().expect("a type"));
     let module = |device| plan(&call, &inputs, device).expect("a plan").launches[0].module.name;
     assert_eq!(DEVICES.map(module), ["matmul_bf16", "matmul_mma_bf16"]);
+}
+
+#[test]
+fn products_are_told_to_whoever_has_a_library() {
+    let product = |a: &str, b: &str| -> Option<[u64; 6]> {
+        let call = KernelCall { name: "matmul".to_owned(), attributes: Attributes::new() };
+        let inputs = [a, b].map(|text| text.parse().expect("a type"));
+        let product = plan(&call, &inputs, DEVICES[0]).expect("a plan").product?;
+        let Product { rows, columns, inner, products, a_step, b_step, .. } = product;
+        Some([rows, columns, inner, products, a_step, b_step])
+    };
+    assert_eq!(product("f32[3, 4]", "f32[4, 5]"), Some([3, 5, 4, 1, 0, 0]));
+    assert_eq!(product("f32[7, 3, 4]", "f32[4, 5]"), Some([21, 5, 4, 1, 0, 0]));
+    assert_eq!(product("f32[3, 4]", "f32[7, 4, 5]"), Some([3, 5, 4, 7, 0, 20]));
+    assert_eq!(product("f64[7, 3, 4]", "f64[7, 4, 5]"), Some([3, 5, 4, 7, 12, 20]));
+    assert_eq!(product("f32[7, 1, 3, 4]", "f32[2, 4, 5]"), None);
 }
