@@ -110,8 +110,8 @@ pub(crate) fn matmul(builder: &mut Builder<'_>) -> Result<(), PlanError> {
             transpose_a: turn_a,
             transpose_b: turn_b,
             products,
-            a_step: a_step * rows * inner,
-            b_step: b_step * columns * inner,
+            a_step: a_step.saturating_mul(rows).saturating_mul(inner),
+            b_step: b_step.saturating_mul(columns).saturating_mul(inner),
         });
     }
     let batch = meeting
