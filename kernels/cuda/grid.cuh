@@ -40,12 +40,14 @@ __device__ __forceinline__ void meet(
     for (int operand = 0; operand < N; operand++) places[operand] = 0;
 #pragma unroll
     for (int axis = 0; axis < AXES; axis++) {
-        // All threads agree, and axes beyond the rank have the extent 1.
-        u64 along = 0;
-        if (axis < meeting.rank) {
+        // All threads agree on these. Beyond the last axis nothing of the element is left.
+        u64 along = element;
+        if (axis + 1 < meeting.rank) {
             Quotient parts = divide(element, meeting.extents[axis]);
             along = parts.rest;
             element = parts.whole;
+        } else {
+            element = 0;
         }
 #pragma unroll
         for (int operand = 0; operand < N; operand++) {

@@ -50,11 +50,12 @@ template <typename T, int LINES, int DEPTH, typename Operand> struct Fetch {
     typename Operand::Line lines[EACH];
     T next[EACH];
 
-    __device__ __forceinline__ Fetch(const Operand& operand, u32 first, u32 count) {
+    // Lines beyond the last are told of, too: they are not loaded, and distances between lines stay
+    // the same, so that they take few registers.
+    __device__ __forceinline__ Fetch(const Operand& operand, u32 first) {
 #pragma unroll
         for (int i = 0; i < EACH; i++) {
-            u32 line = first + Place<LINES, DEPTH>(i, operand.inner_first()).line;
-            lines[i] = operand.line(line < count ? line : 0);
+            lines[i] = operand.line(first + Place<LINES, DEPTH>(i, operand.inner_first()).line);
         }
     }
 
@@ -106,8 +107,8 @@ multiply(const Left& left, const Right& right, const Tile& tile, const Store& st
     typedef Fetch<T, BN, BK, Right> FetchRight;
     __shared__ __align__(16) typename FetchLeft::Memory a;
     __shared__ __align__(16) typename FetchRight::Memory b;
-    FetchLeft fetch_left(left, tile.row, tile.rows);
-    FetchRight fetch_right(right, tile.column, tile.columns);
+    FetchLeft fetch_left(left, tile.row);
+    FetchRight fetch_right(right, tile.column);
     int down = threadIdx.x / (BN / TN), across = threadIdx.x % (BN / TN);
     T sums[TM][TN];
 #pragma unroll

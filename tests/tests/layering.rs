@@ -10,6 +10,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("drawloom-signature", &[]),
     ("drawloom-proto", &[]),
     ("drawloom-kernels", &["drawloom-signature"]),
+    ("drawloom-kernels-gpu", &["drawloom-signature"]),
     ("drawloom-graphfile", &["drawloom-signature"]),
     ("drawloom-scheduler-core", &[]),
     ("drawloom-scheduler", &["drawloom-scheduler-core", "drawloom-proto", "drawloom-signature"]),
@@ -45,8 +46,13 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that decide without I/O.
-const PURE: &[&str] =
-    &["drawloom-model", "drawloom-signature", "drawloom-scheduler-core", "drawloom-executor-core"];
+const PURE: &[&str] = &[
+    "drawloom-model",
+    "drawloom-signature",
+    "drawloom-kernels-gpu",
+    "drawloom-scheduler-core",
+    "drawloom-executor-core",
+];
 
 /// What a crate without I/O has no use for.
 const IMPURE: &[&str] =

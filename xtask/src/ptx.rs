@@ -1,8 +1,10 @@
-//! `cargo xtask ptx`: compiles `kernels/cuda/*.cu` to `kernels/ptx/*.ptx` and writes what ptxas says of
-//! each kernel to `kernels/ptx/TABLE.md`. `--check` compiles again and fails where what is committed is
-//! out of date or a kernel spills registers.
+//! `cargo xtask ptx`: compiles `kernels/cuda/*.cu` to `kernels/ptx/*.ptx`, assembles these for every
+//! architecture as a driver would, and writes what ptxas says of each kernel to `kernels/ptx/TABLE.md`.
+//! `--check` does it again and fails where what is committed is out of date or a kernel spills.
 
 mod assembly;
+mod library;
+mod nvjitlink;
 mod nvrtc;
 mod occupancy;
 mod source;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use assembly::Kernel;
+use nvjitlink::NvJitLink;
 use nvrtc::Nvrtc;
 use source::Module;
 
@@ -96,14 +99,14 @@ fn refuse_spills(compiled: &BTreeMap<String, Compiled>) -> Result<(), String> {
 
 /// Compiles every module on all cores.
 fn compile_all() -> Result<BTreeMap<String, Compiled>, String> {
-    let nvrtc = Nvrtc::fetch()?;
+    let (nvrtc, linker) = (Nvrtc::fetch()?, NvJitLink::fetch()?);
     let modules = Mutex::new(source::modules(&folder("cuda"))?.into_iter());
     let compiled = Mutex::new(Ok(BTreeMap::new()));
     let next = || modules.lock().ok()?.next();
     let work = || {
         while let Some(module) = next() {
             eprintln!("xtask: {}", module.name());
-            let result = compile(&nvrtc, &module);
+            let result = compile(&nvrtc, &linker, &module);
             let Ok(mut all) = compiled.lock() else { return };
             match (&mut *all, result) {
                 (Ok(all), Ok(result)) => drop(all.insert(module.name(), result)),
@@ -121,16 +124,16 @@ fn compile_all() -> Result<BTreeMap<String, Compiled>, String> {
     compiled.into_inner().map_err(|_| "a compilation panicked".to_owned())?
 }
 
-fn compile(nvrtc: &Nvrtc, module: &Module) -> Result<Compiled, String> {
-    let (ptx, _) = nvrtc.compile(module, &format!("compute_{}", module.architecture))?;
+fn compile(nvrtc: &Nvrtc, linker: &NvJitLink, module: &Module) -> Result<Compiled, String> {
+    let ptx = assembly::portable(&nvrtc.compile(module)?);
     let mut kernels = BTreeMap::new();
     for &architecture in ARCHITECTURES {
         if architecture >= module.architecture {
-            let (_, log) = nvrtc.compile(module, &format!("sm_{architecture}"))?;
+            let log = linker.assemble(&ptx, architecture)?;
             kernels.insert(architecture, assembly::kernels(&log, &ptx)?);
         }
     }
-    Ok(Compiled { ptx: format!("{}{}", module.header(), assembly::stripped(&ptx)), kernels })
+    Ok(Compiled { ptx: format!("{}{ptx}", module.header()), kernels })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use drawloom_model::{Attributes, DType, ObjectType};
 use drawloom_signature::{Arguments, Signature, ValueType};
 
 use crate::argument::arguments;
-use crate::plan::Condition;
+use crate::plan::{Condition, Product};
 use crate::{Argument, Buffer, Check, Device, Launch, Plan, PlanError, Scratch, module};
 
 /// How many threads a block has where there is no reason for another number.
@@ -40,6 +40,7 @@ impl<'a> Builder<'a> {
             scratch: Vec::new(),
             launches: Vec::new(),
             check: None,
+            product: None,
         };
         let arguments = Arguments::new(signature, attributes)?;
         Ok(Builder { kernel, arguments, device, inputs, plan })
@@ -158,6 +159,11 @@ impl<'a> Builder<'a> {
     ) -> Result<(), PlanError> {
         let blocks = count.div_ceil(u64::from(THREADS)).clamp(1, MOST_BLOCKS);
         self.launch(module, entry, blocks, arguments)
+    }
+
+    /// Tells which products all launches together make.
+    pub(crate) fn makes(&mut self, product: Product) {
+        self.plan.product = Some(product);
     }
 
     /// Has the device look at every element of an input.

@@ -23,4 +23,5 @@ pub use argument::{Argument, Buffer};
 pub use cpu_only::CPU_ONLY;
 pub use error::PlanError;
 pub use module::{Module, modules};
-pub use plan::{Check, Condition, Device, Launch, Plan, Scratch, plan};
+pub use plan::{Check, Condition, Device, Launch, Plan, Product, Scratch, plan};
+pub use registry::names;

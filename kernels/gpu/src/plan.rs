@@ -32,6 +32,33 @@ pub struct Plan {
     pub launches: Vec<Launch>,
     /// What to look at afterwards.
     pub check: Option<Check>,
+    /// The products of matrices that all launches together make, for whoever has a library that makes
+    /// them faster. Its results need not be those of the launches, bit for bit.
+    pub product: Option<Product>,
+}
+
+/// Products of the matrices of inputs 0 and 1, which go to output 0; halves are added up in f32.
+/// Matrices are row-major, without gaps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Product {
+    /// The element type of all matrices.
+    pub dtype: DType,
+    /// Rows of a result.
+    pub rows: u64,
+    /// Columns of a result.
+    pub columns: u64,
+    /// Terms of an element of a result.
+    pub inner: u64,
+    /// Whether matrices of input 0 are transposed: `inner` rows, `rows` columns.
+    pub transpose_a: bool,
+    /// Whether matrices of input 1 are transposed: `columns` rows, `inner` columns.
+    pub transpose_b: bool,
+    /// How many products there are, one result behind the other.
+    pub products: u64,
+    /// How many elements are from a matrix of input 0 to the next product's; 0 where it is the same.
+    pub a_step: u64,
+    /// The same of input 1.
+    pub b_step: u64,
 }
 
 /// Memory that a plan needs.
@@ -150,7 +177,7 @@ mod tests {
         let index = check(Condition::Index { bound: 4, of_what: "rows" });
         assert_eq!(index.fault(0), None);
         assert_eq!(index.fault(!7), Some(7));
-        assert_eq!(index.fault(!0 ^ 0), Some(0));
+        assert_eq!(index.fault(u64::MAX), Some(0));
         let message = index.message(1, &(-1i32).to_le_bytes());
         assert_eq!(message, "index -1 at place 1: there are 4 rows");
         let message = check(Condition::Exponent).message(0, &(-2i64).to_le_bytes());

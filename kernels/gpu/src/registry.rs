@@ -105,6 +105,11 @@ const PLANNERS: &[(&str, Planner)] = &[
     ("where", elementwise::choose),
 ];
 
+/// The kernels that have a CUDA form, in alphabetical order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PLANNERS.iter().map(|(name, _)| *name)
+}
+
 /// What plans calls of a kernel of the catalogue.
 pub(crate) fn planner(kernel: &'static str) -> Result<Planner, PlanError> {
     match PLANNERS.binary_search_by_key(&kernel, |(name, _)| name) {
@@ -126,8 +131,7 @@ mod tests {
     #[test]
     fn every_kernel_of_the_catalogue_has_a_plan_or_is_for_cpus_alone() {
         assert!(PLANNERS.is_sorted_by_key(|(name, _)| name));
-        let mut names: Vec<&str> = PLANNERS.iter().map(|(name, _)| *name).collect();
-        names.extend(CPU_ONLY);
+        let mut names: Vec<&str> = names().chain(CPU_ONLY.iter().copied()).collect();
         names.sort_unstable();
         let catalogue = drawloom_signature::catalogue();
         assert!(names.into_iter().eq(catalogue.iter().map(|signature| signature.name)));

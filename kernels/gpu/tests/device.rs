@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use drawloom_kernels_gpu::plan;
 use drawloom_model::{DType, ObjectType, Value};
-use support::calls::{Call, calls};
+use support::calls::{Call, calls, large_calls};
 use support::compare::{Tolerance, difference};
 use support::runner::Runner;
 use support::twin::twin;
@@ -97,16 +97,15 @@ fn reference(call: &Call) -> Option<Vec<Value>> {
     twin(&call.call, &inputs).ok()
 }
 
-#[test]
-fn kernels_make_what_their_cpu_twins_make() {
+fn check_all(calls: &[Call]) {
     let Some(runner) = &*RUNNER else {
         eprintln!("there is no CUDA device; nothing is tested");
         return;
     };
     let only = std::env::var("DRAWLOOM_KERNEL").ok();
-    let wanted = |call: &Call| only.as_deref().is_none_or(|only| call.call.name == only);
+    let wanted = |call: &&Call| only.as_deref().is_none_or(|only| call.call.name == only);
     let (mut tried, mut faults) = (0, Vec::new());
-    for call in calls(7).iter().filter(|call| wanted(call)) {
+    for call in calls.iter().filter(wanted) {
         tried += 1;
         if let Err(fault) = check(runner, call) {
             eprintln!("{}: {fault}", call.describe());
@@ -116,4 +115,24 @@ fn kernels_make_what_their_cpu_twins_make() {
     faults.sort();
     faults.dedup();
     assert!(faults.is_empty(), "of {tried} calls, some of {faults:?} are wrong");
+    eprintln!("{tried} calls on {}", runner.name());
+}
+
+#[test]
+fn kernels_make_what_their_cpu_twins_make() {
+    check_all(&calls(7));
+}
+
+/// The same with other numbers, where `DRAWLOOM_SEED` gives one.
+#[test]
+fn other_numbers_too() {
+    if let Some(seed) = std::env::var("DRAWLOOM_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        check_all(&calls(seed));
+    }
+}
+
+#[test]
+#[ignore = "takes a minute on a simulated device"]
+fn large_calls_too() {
+    check_all(&large_calls(7));
 }

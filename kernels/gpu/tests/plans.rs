@@ -2,8 +2,10 @@
 
 mod support;
 
-use drawloom_kernels_gpu::{Argument, Buffer, CPU_ONLY, Device, Launch, Plan, PlanError, plan};
-use drawloom_model::{Attributes, KernelCall, ObjectType};
+use drawloom_kernels_gpu::{
+    Argument, Buffer, CPU_ONLY, Device, Launch, Plan, PlanError, Product, plan,
+};
+use drawloom_model::{Attributes, KernelCall, ObjectType, Shape};
 use support::calls::{Call, calls};
 
 const DEVICES: [Device; 2] =
@@ -103,4 +105,86 @@ fn tensor_cores_multiply_halves_where_there_are_any() {
     let inputs = ["bf16[64, 256]", "bf16[256, 32]"].map(|text| text.parse().expect("a type"));
     let module = |device| plan(&call, &inputs, device).expect("a plan").launches[0].module.name;
     assert_eq!(DEVICES.map(module), ["matmul_bf16", "matmul_mma_bf16"]);
+}
+
+#[test]
+fn products_are_told_to_whoever_has_a_library() {
+    let product = |a: &str, b: &str| -> Option<[u64; 6]> {
+        let call = KernelCall { name: "matmul".to_owned(), attributes: Attributes::new() };
+        let inputs = [a, b].map(|text| text.parse().expect("a type"));
+        let product = plan(&call, &inputs, DEVICES[0]).expect("a plan").product?;
+        let Product { rows, columns, inner, products, a_step, b_step, .. } = product;
+        Some([rows, columns, inner, products, a_step, b_step])
+    };
+    assert_eq!(product("f32[3, 4]", "f32[4, 5]"), Some([3, 5, 4, 1, 0, 0]));
+    assert_eq!(product("f32[7, 3, 4]", "f32[4, 5]"), Some([21, 5, 4, 1, 0, 0]));
+    assert_eq!(product("f32[3, 4]", "f32[7, 4, 5]"), Some([3, 5, 4, 7, 0, 20]));
+    assert_eq!(product("f64[7, 3, 4]", "f64[7, 4, 5]"), Some([3, 5, 4, 7, 12, 20]));
+    assert_eq!(product("f32[7, 1, 3, 4]", "f32[2, 4, 5]"), None);
+}
+
+/// The types of a call with all extents of one value replaced.
+fn stretched(types: &[ObjectType], from: u64, to: u64) -> Vec<ObjectType> {
+    let stretch = |object_type: &ObjectType| match object_type {
+        ObjectType::Blob => ObjectType::Blob,
+        ObjectType::Tensor { dtype, shape } => {
+            let extent = |extent: &u64| if *extent == from { to } else { *extent };
+            let shape = Shape::new(shape.extents().iter().map(extent));
+            ObjectType::Tensor { dtype: *dtype, shape }
+        }
+    };
+    types.iter().map(stretch).collect()
+}
+
+/// Whether memory can hold tensors of these types; those without elements have any extents.
+fn can_be(types: &[ObjectType]) -> bool {
+    types.iter().all(|object_type| match object_type {
+        ObjectType::Blob => true,
+        ObjectType::Tensor { dtype, shape } => {
+            let extents = shape.extents();
+            let elements = match extents.contains(&0) {
+                true => Some(0),
+                false => {
+                    extents.iter().try_fold(1u64, |product, extent| product.checked_mul(*extent))
+                }
+            };
+            elements.is_some_and(|elements| elements < 1 << 44 && dtype.size_bytes() > 0)
+        }
+    })
+}
+
+#[test]
+fn no_extents_are_too_large_to_be_looked_at() {
+    let mut planned = 0;
+    for call in calls(1) {
+        let types = call.types();
+        let mut extents: Vec<u64> = types
+            .iter()
+            .filter_map(|object_type| match object_type {
+                ObjectType::Tensor { shape, .. } => Some(shape.extents().to_vec()),
+                ObjectType::Blob => None,
+            })
+            .flatten()
+            .collect();
+        extents.sort_unstable();
+        extents.dedup();
+        for &large in &extents {
+            for to in [1 << 20, 1 << 31, (1 << 32) + 1, 1 << 40, 1 << 62] {
+                let types = stretched(&types, large, to);
+                let others = extents.iter().filter(|extent| **extent != large);
+                let emptied = others.map(|none| stretched(&types, *none, 0));
+                for types in emptied.chain([types.clone()]).filter(|types| can_be(types)) {
+                    for device in DEVICES {
+                        // It need not have a plan, but it is looked at without a panic.
+                        let Ok(plan) = plan(&call.call, &types, device) else { continue };
+                        planned += 1;
+                        for launch in &plan.launches {
+                            assert!(launch.blocks > 0 && launch.blocks < 1 << 31);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(planned > 10_000, "{planned}");
 }

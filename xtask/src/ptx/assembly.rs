@@ -55,17 +55,26 @@ fn number_before(line: &str, what: &str) -> Option<u32> {
     before.rsplit([' ', ',']).next()?.parse().ok()
 }
 
-/// PTX without comments, empty lines and indentation: a quarter less to keep and to read.
-pub(crate) fn stripped(ptx: &str) -> String {
-    let mut stripped = String::with_capacity(ptx.len());
+/// The version of PTX that is declared in place of the compiler's own: the least that has all
+/// instructions in use, which the assembler checks. Drivers from CUDA 11.0 on take it.
+pub(crate) const PTX_VERSION: &str = "7.0";
+
+/// PTX for drivers of any age, without what only people read: comments, empty lines and indentation.
+pub(crate) fn portable(ptx: &str) -> String {
+    let mut portable = String::with_capacity(ptx.len());
     for line in ptx.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        if words.first().is_some_and(|word| !word.starts_with("//")) {
-            stripped.push_str(&words.join(" "));
-            stripped.push('\n');
+        match words.as_slice() {
+            [] => {}
+            [first, ..] if first.starts_with("//") => {}
+            [".version", _] => portable.push_str(&format!(".version {PTX_VERSION}\n")),
+            words => {
+                portable.push_str(&words.join(" "));
+                portable.push('\n');
+            }
         }
     }
-    stripped
+    portable
 }
 
 #[cfg(test)]
@@ -89,7 +98,8 @@ ptxas info    : Used 128 registers, used 1 barriers, 8448 bytes smem, 536 bytes 
     }
 
     #[test]
-    fn what_people_read_is_stripped() {
-        assert_eq!(stripped("// by\n\n\tadd.s32 \t%r1, %r2;\n\t// end\n"), "add.s32 %r1, %r2;\n");
+    fn what_people_read_is_left_out() {
+        let ptx = "// by\n.version 8.8\n\n\tadd.s32 \t%r1, %r2;\n\t// end\n";
+        assert_eq!(portable(ptx), ".version 7.0\nadd.s32 %r1, %r2;\n");
     }
 }

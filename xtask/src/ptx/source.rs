@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-/// The version of NVRTC that everything is compiled with.
-pub(crate) const NVRTC_VERSION: &str = "12.9.86";
+use super::assembly::PTX_VERSION;
+use super::library::VERSION;
+
 /// The least architecture that there is PTX for, where a source does not say otherwise.
 const BASELINE: u32 = 75;
 
@@ -40,7 +41,8 @@ impl Module {
     /// The first line of the module's PTX, which tells what it was made of.
     pub(crate) fn header(&self) -> String {
         let mut hash = Hash::new();
-        hash.add(NVRTC_VERSION);
+        hash.add(VERSION);
+        hash.add(PTX_VERSION);
         hash.add(&self.architecture.to_string());
         self.options().iter().for_each(|option| hash.add(option));
         for (name, text) in &self.headers {
@@ -49,7 +51,7 @@ impl Module {
         }
         hash.add(&self.text);
         let source = &self.source;
-        format!("// {source}.cu by NVRTC {NVRTC_VERSION}; hash of sources {:016x}\n", hash.0)
+        format!("// {source}.cu by NVRTC {VERSION}; hash of sources {:016x}\n", hash.0)
     }
 }
 

@@ -91,21 +91,25 @@ pub(crate) const MEAN: u32 = 2;
 const FEW: u64 = 16;
 /// Up to how many values a warp folds by itself.
 const SOME: u64 = 1024;
-/// From how many lines on there is enough to do without cutting them.
-const MANY_LINES: u64 = 4096;
-/// Into how many parts all lines together are cut, where there are few.
+/// From how many results on threads that fold one each have enough to do.
+const MANY: u64 = 1024;
+/// Into how many parts contiguous lines are cut together, where there are few, and how many values a
+/// part has at least. A team folds a part.
 const PARTS: u64 = 1024;
-/// How many values a part has at least.
 const LEAST_PART: u64 = 4096;
+/// The same for lines next to each other, of which a thread folds a part: neighbours in memory are
+/// then read by neighbouring threads.
+const COLUMN_PARTS: u64 = 1 << 16;
+const LEAST_COLUMN_PART: u64 = 64;
 
 impl Fold<'_> {
     /// How an axis is cut, by its extents alone.
     pub(crate) fn cut(extent: Extent) -> Axis {
-        let kept = extent.kept().max(1);
-        if kept >= MANY_LINES {
-            return Axis::cut(extent, 0);
-        }
-        let parts = (PARTS / kept).max(1).min(extent.along.div_ceil(LEAST_PART)).max(1);
+        let (most, least) = match extent.inner {
+            1 => (PARTS, LEAST_PART),
+            _ => (COLUMN_PARTS, LEAST_COLUMN_PART),
+        };
+        let parts = (most / extent.kept().max(1)).min(extent.along.div_ceil(least)).max(1);
         Axis::cut(extent, extent.along.div_ceil(parts))
     }
 
@@ -187,7 +191,7 @@ impl Fold<'_> {
 /// How many threads fold one result together; none where each thread folds one by itself.
 fn team(axis: Axis, results: u64) -> Option<u32> {
     let contiguous = axis.extent.inner == 1;
-    let few = axis.segment <= FEW || (!contiguous && results >= PARTS);
+    let few = axis.segment <= FEW || (!contiguous && results >= MANY);
     (!few).then_some(if axis.segment <= SOME { 32 } else { THREADS })
 }
 
@@ -242,5 +246,7 @@ mod tests {
         assert_eq!(axis(10_000, 1 << 20, 1).segments, 1);
         assert_eq!(axis(1, 0, 3).segments, 1);
         assert_eq!(axis(3, 5000, 1).segments, 2);
+        assert_eq!(axis(1, 60_000, 10).segments, 938);
+        assert_eq!(axis(1, 60_000, 1000).segments, 65);
     }
 }

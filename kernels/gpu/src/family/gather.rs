@@ -47,7 +47,7 @@ pub(crate) fn scatter(builder: &mut Builder<'_>) -> Result<(), PlanError> {
     let (x, indices, updates) = (Buffer::Input(0), Buffer::Input(1), Buffer::Input(2));
     let count = builder.elements(1);
     if count == 0 {
-        return copy_whole(builder, x, rows * bytes);
+        return copy_whole(builder, x, rows.saturating_mul(bytes));
     }
     let last = builder.zeroed(rows.saturating_mul(8));
     let module = module_of("target", builder.dtype(1));

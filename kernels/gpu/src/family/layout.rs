@@ -76,6 +76,9 @@ fn about_axis(builder: &Builder<'_>, input: usize) -> Result<(usize, Extent), Pl
 }
 
 pub(crate) fn slice(builder: &mut Builder<'_>) -> Result<(), PlanError> {
+    if builder.output_elements(0) == 0 {
+        return Ok(());
+    }
     let (_, Extent { outer, along, inner }) = about_axis(builder, 0)?;
     let (start, stop) = (builder.arguments.int("start"), builder.arguments.optional_int("stop"));
     let (start, stop) = slice_bounds(start, stop, along)
@@ -95,6 +98,9 @@ pub(crate) fn slice(builder: &mut Builder<'_>) -> Result<(), PlanError> {
 }
 
 pub(crate) fn concat(builder: &mut Builder<'_>) -> Result<(), PlanError> {
+    if builder.output_elements(0) == 0 {
+        return Ok(());
+    }
     let size = size_of(builder.dtype(0));
     let mut widths = Vec::new();
     for input in 0..builder.input_count() {

@@ -5,6 +5,7 @@ use drawloom_model::DType;
 use crate::argument::arguments;
 use crate::builder::{Builder, module_of, product, size_of, wide};
 use crate::meeting::Meeting;
+use crate::plan::Product;
 use crate::{Argument, Buffer, PlanError};
 
 const TRANSPOSE_A: u32 = 1;
@@ -100,6 +101,19 @@ pub(crate) fn matmul(builder: &mut Builder<'_>) -> Result<(), PlanError> {
         parts => builder.scratch((count * parts).saturating_mul(size_of(wide(dtype)))),
     };
     let transposed = if turn_a { TRANSPOSE_A } else { 0 } | if turn_b { TRANSPOSE_B } else { 0 };
+    if let Some([a_step, b_step]) = steps(&meeting) {
+        builder.makes(Product {
+            dtype,
+            rows,
+            columns,
+            inner,
+            transpose_a: turn_a,
+            transpose_b: turn_b,
+            products,
+            a_step: a_step.saturating_mul(rows).saturating_mul(inner),
+            b_step: b_step.saturating_mul(columns).saturating_mul(inner),
+        });
+    }
     let batch = meeting
         .argument(ROOM)
         .ok_or_else(|| builder.unsupported(format!("batches of more than {ROOM} axes")))?;
@@ -109,6 +123,15 @@ pub(crate) fn matmul(builder: &mut Builder<'_>) -> Result<(), PlanError> {
     builder.within_32_bits(&[blocks.saturating_mul(cut.parts)])?;
     builder.launch(&module, form.entry, blocks * cut.parts, arguments)?;
     sum_parts(builder, dtype, parts, y, rows * columns * products, rows * columns, cut.parts)
+}
+
+/// How many matrices are from a product to the next in both batches, where it is the same for all.
+fn steps(meeting: &Meeting<2>) -> Option<[u64; 2]> {
+    match meeting.axes.as_slice() {
+        [] => Some([0, 0]),
+        [axis] => Some(axis.steps),
+        _ => None,
+    }
 }
 
 /// The kernel for products of these extents.

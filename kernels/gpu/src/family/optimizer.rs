@@ -1,7 +1,7 @@
 //! Steps that change parameters by their gradients.
 
 use crate::argument::arguments;
-use crate::builder::{Builder, module_of, scalar};
+use crate::builder::{Builder, module_of, scalar, size_of};
 use crate::{Argument, Buffer, PlanError};
 
 fn launch(
@@ -17,7 +17,8 @@ fn launch(
     let mut arguments: Vec<Argument> = buffers.iter().map(|buffer| (*buffer).into()).collect();
     arguments.extend(arguments![count]);
     arguments.extend(constants);
-    builder.launch_each(&module_of("optimizer", builder.dtype(0)), entry, count, arguments)
+    let groups = count.div_ceil(16 / size_of(builder.dtype(0)));
+    builder.launch_each(&module_of("optimizer", builder.dtype(0)), entry, groups, arguments)
 }
 
 /// Attributes as constants of the parameters' type.

@@ -88,11 +88,11 @@ pub(crate) fn layer_norm_grad(builder: &mut Builder<'_>) -> Result<(), PlanError
     }
     let part = rows.div_ceil(PARTS).max(LEAST_ROWS);
     let parts = rows.div_ceil(part);
-    builder.within_32_bits(&[parts * width])?;
-    let sums = builder.scratch((parts * width).saturating_mul(16));
+    builder.within_32_bits(&[parts.saturating_mul(width)])?;
+    let sums = builder.scratch(parts.saturating_mul(width).saturating_mul(16));
     if parts > 0 {
         let arguments = arguments![X, dy, scales, sums, rows, width, part, parts];
-        builder.launch_each(&module, "grad_columns", parts * width, arguments)?;
+        builder.launch_each(&module, "grad_columns", parts.saturating_mul(width), arguments)?;
     }
     let (dgamma, dbeta) = (Buffer::Output(1), Buffer::Output(2));
     builder.launch_each(

@@ -45,6 +45,11 @@ impl Runner {
         Some(Runner { context, stream, modules: Mutex::default() })
     }
 
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.context.name().expect("a name")
+    }
+
     /// What plans must know of it.
     pub fn device(&self) -> Device {
         let (major, minor) = self.context.compute_capability().expect("a capability");
