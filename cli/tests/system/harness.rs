@@ -182,18 +182,15 @@ impl Cluster {
     }
 
     pub fn add_executor(&mut self, name: &str) {
+        self.add_executor_with(name, &[]);
+    }
+
+    /// The same with more arguments.
+    pub fn add_executor_with(&mut self, name: &str, more: &[&str]) {
         let endpoint = self.scheduler.endpoint().to_owned();
-        self.executors.push(Server::start_silent(&[
-            "executor",
-            "--scheduler",
-            &endpoint,
-            "--name",
-            name,
-            "--cores",
-            "1",
-            "--memory",
-            "512M",
-        ]));
+        let place = ["executor", "--scheduler", &endpoint, "--name", name];
+        let size = ["--cores", "1", "--memory", "512M"];
+        self.executors.push(Server::start_silent(&[&place[..], &size, more].concat()));
     }
 
     /// Runs a command against this cluster.
