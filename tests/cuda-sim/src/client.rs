@@ -13,8 +13,10 @@ pub const FILE: &str = "libdrawloom_cuda_sim.so";
 pub fn library_path() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let folder = program.parent()?;
-    [folder.join(FILE), folder.join("deps").join(FILE), folder.parent()?.join(FILE)]
+    let above = folder.parent()?;
+    [folder, &folder.join("deps"), &above.join("deps"), above]
         .into_iter()
+        .map(|folder| folder.join(FILE))
         .find(|path| path.is_file())
 }
 
