@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
 
     let n = 1u32 << 20;
-    let (x, mut y) = (stream.alloc_zeros::<f32>(n as usize)?, stream.alloc_zeros::<f32>(n as usize)?);
+    let (x, mut y) =
+        (stream.alloc_zeros::<f32>(n as usize)?, stream.alloc_zeros::<f32>(n as usize)?);
     let saxpy = module.load_function("saxpy")?;
     stream.synchronize()?;
     for _ in 0..2 {
@@ -64,7 +65,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let empty = module.load_function("empty")?;
     let (started, before) = (Instant::now(), library.counters());
     for _ in 0..100_000 {
-        let shape = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (32, 1, 1), shared_mem_bytes: 0 };
+        let shape =
+            LaunchConfig { grid_dim: (1, 1, 1), block_dim: (32, 1, 1), shared_mem_bytes: 0 };
         // SAFETY: the kernel takes nothing.
         unsafe { stream.launch_builder(&empty).launch(shape) }?;
     }

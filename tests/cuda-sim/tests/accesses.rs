@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use common::{BASICS, kernel, setup};
 use cudarc::driver::sys::CUresult;
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
+};
 use drawloom_cuda_sim::client::Library;
 
 /// A device for every test: a failure breaks the context.
@@ -40,7 +42,10 @@ fn writes_behind_the_end() {
     assert_eq!(context.synchronize(), Err(ILLEGAL), "it stays");
     let reports = library.reports();
     let told = "thread (0, 0, 0): invalid write of 4 bytes";
-    assert!(reports.contains(told) && reports.contains("0 bytes after the allocation of 400 bytes"), "{reports}");
+    assert!(
+        reports.contains(told) && reports.contains("0 bytes after the allocation of 400 bytes"),
+        "{reports}"
+    );
 }
 
 #[test]

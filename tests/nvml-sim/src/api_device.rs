@@ -106,7 +106,11 @@ fn memory(handle: usize) -> Result<Memory, Code> {
 
 /// # Safety
 /// As for NVML's function.
-unsafe fn processes(handle: usize, count: *mut c_uint, infos: *mut ProcessInfo) -> Result<(), Code> {
+unsafe fn processes(
+    handle: usize,
+    count: *mut c_uint,
+    infos: *mut ProcessInfo,
+) -> Result<(), Code> {
     if count.is_null() {
         return Err(Code::INVALID_ARGUMENT);
     }
@@ -119,7 +123,8 @@ unsafe fn processes(handle: usize, count: *mut c_uint, infos: *mut ProcessInfo) 
             return Err(Code::INSUFFICIENT_SIZE);
         }
         for (at, (pid, used)) in users.into_iter().enumerate() {
-            let info = ProcessInfo { pid, used, gpu_instance: u32::MAX, compute_instance: u32::MAX };
+            let info =
+                ProcessInfo { pid, used, gpu_instance: u32::MAX, compute_instance: u32::MAX };
             infos.add(at).write(info);
         }
     }

@@ -20,7 +20,9 @@ pub fn start() {
 /// Counts a user out.
 pub fn end() -> Result<(), Code> {
     let left = |users: u32| users.checked_sub(1);
-    USERS.fetch_update(Ordering::AcqRel, Ordering::Acquire, left).map_err(|_| Code::UNINITIALIZED)?;
+    USERS
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, left)
+        .map_err(|_| Code::UNINITIALIZED)?;
     Ok(())
 }
 

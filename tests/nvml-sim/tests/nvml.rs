@@ -6,7 +6,9 @@ use cudarc::driver::{CudaContext, LaunchConfig};
 use cudarc::nvrtc::Ptx;
 use drawloom_cuda_sim::client::Library;
 use nvml_wrapper::bitmasks::event::EventTypes;
-use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError, TemperatureSensor, TopologyLevel};
+use nvml_wrapper::enum_wrappers::device::{
+    EccCounter, MemoryError, TemperatureSensor, TopologyLevel,
+};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
@@ -29,7 +31,9 @@ fn launch(context: &Arc<CudaContext>) {
 }
 
 fn links(device: &Device<'_>) -> Vec<String> {
-    let up = (0..18).map(|link| device.link_wrapper_for(link)).filter(|link| matches!(link.is_active(), Ok(true)));
+    let up = (0..18)
+        .map(|link| device.link_wrapper_for(link))
+        .filter(|link| matches!(link.is_active(), Ok(true)));
     up.map(|link| link.remote_pci_info().expect("the other end").bus_id).collect()
 }
 
@@ -71,8 +75,12 @@ fn the_machine_is_told_as_it_is_described() {
     drop(held);
 
     assert_eq!(links(&device), ["00000000:10:00.0"]);
-    let (first, third) = (nvml.device_by_index(0).expect("one"), nvml.device_by_index(2).expect("one"));
-    assert_eq!(device.topology_common_ancestor(first).expect("an answer"), TopologyLevel::HostBridge);
+    let (first, third) =
+        (nvml.device_by_index(0).expect("one"), nvml.device_by_index(2).expect("one"));
+    assert_eq!(
+        device.topology_common_ancestor(first).expect("an answer"),
+        TopologyLevel::HostBridge
+    );
     assert_eq!(device.topology_common_ancestor(third).expect("an answer"), TopologyLevel::System);
     assert!(device.mig_mode().expect("an answer").current == 0);
     assert!(device.temperature(TemperatureSensor::Gpu).expect("degrees") < 60);
@@ -81,7 +89,8 @@ fn the_machine_is_told_as_it_is_described() {
     device.utilization_rates().expect("percents");
 
     let events = nvml.create_event_set().expect("a set");
-    let events = device.register_events(EventTypes::CRITICAL_XID_ERROR, events).expect("they are told");
+    let events =
+        device.register_events(EventTypes::CRITICAL_XID_ERROR, events).expect("they are told");
     assert!(matches!(events.wait(1), Err(NvmlError::Timeout)));
     assert!(library.inject("ecc:1@1"));
     launch(&context);

@@ -64,7 +64,8 @@ fn check(address: u64, bytes: usize, what: &str) -> Result<(), Code> {
         Code::INVALID_VALUE
     };
     if device_of(address).is_some() {
-        let device = System::get().device_of(address).ok_or_else(|| bad("no such device".into()))?;
+        let device =
+            System::get().device_of(address).ok_or_else(|| bad("no such device".into()))?;
         let table = device.memory.table();
         return match table.find(address) {
             Some(range) if range.holds(address, bytes as u64) => Ok(()),
@@ -110,7 +111,11 @@ fn to_host(stream: &Stream, to: *mut c_void, from: u64, bytes: usize) -> Result<
     }
     check(from, bytes, "read")?;
     let wait = !pinned(to as u64) && !stream.captured.load(Ordering::Acquire);
-    stream.submit(Work::Copy { to: to as u64, from: Source::Address(from), bytes: bytes as u64 })?;
+    stream.submit(Work::Copy {
+        to: to as u64,
+        from: Source::Address(from),
+        bytes: bytes as u64,
+    })?;
     if wait {
         stream.synchronise();
         stream.context.check()?;

@@ -145,15 +145,12 @@ impl Warp {
     }
 
     /// Loads `M`s into registers of `R`.
-    fn load_as<M: Copy, R: Lane>(
+    fn load_as<M: Copy, R: Lane + From<M>>(
         &mut self,
         shared: &mut Shared<'_>,
         access: &Access,
         mask: u32,
-    ) -> Result<(), Trap>
-    where
-        R: From<M>,
-    {
+    ) -> Result<(), Trap> {
         if access.space == Space::Param && self.load_uniform::<M, R>(shared, access, mask) {
             return Ok(());
         }
@@ -323,8 +320,11 @@ impl Warp {
         let mut found = None;
         if let Some(races) = &mut shared.races {
             each_lane(mask, |lane| {
-                let (space, at) =
-                    if space == Space::Shared { (space, addresses[lane]) } else { split(addresses[lane]) };
+                let (space, at) = if space == Space::Shared {
+                    (space, addresses[lane])
+                } else {
+                    split(addresses[lane])
+                };
                 if space == Space::Shared && found.is_none() {
                     found = races.access(warp, lane, at, bytes, write, line);
                 }

@@ -8,7 +8,10 @@ use super::block::Shared;
 use super::fault::Trap;
 use super::regs::{FULL, LANES, Regs, each_lane};
 use crate::exec::memory::LOCAL_WINDOW;
-use crate::ir::program::{BarrierReduce, Call, Clock, Function, Inst, Join, NONE, Op, Pass, Predicate, Preset, Program, Special};
+use crate::ir::program::{
+    BarrierReduce, Call, Clock, Function, Inst, Join, NONE, Op, Pass, Predicate, Preset, Program,
+    Special,
+};
 
 /// Calls inside each other.
 const MAX_DEPTH: usize = 2048;
@@ -140,7 +143,14 @@ impl Warp {
 
     /// Makes room for a frame and fills in what is known before the function starts.
     /// `again` leaves out what is the same in all blocks.
-    fn enter(&mut self, shared: &Shared<'_>, function: &Function, frame: Frame, mask: u32, again: bool) {
+    fn enter(
+        &mut self,
+        shared: &Shared<'_>,
+        function: &Function,
+        frame: Frame,
+        mask: u32,
+        again: bool,
+    ) {
         let words = (frame.words + function.words) as usize;
         if self.words.len() * 2 < words {
             self.words.resize(words.div_ceil(2).max(64), 0);
@@ -311,7 +321,12 @@ impl Warp {
     }
 
     /// Runs a group until it ends, waits, meets another's place or its time is up.
-    fn run_group(&mut self, shared: &mut Shared<'_>, mut group: Group, end: u64) -> Result<(), Trap> {
+    fn run_group(
+        &mut self,
+        shared: &mut Shared<'_>,
+        mut group: Group,
+        end: u64,
+    ) -> Result<(), Trap> {
         let forced = std::mem::take(&mut self.forced);
         group.wait = Wait::Ready;
         if !self.pending.is_empty() {
@@ -575,7 +590,13 @@ impl Warp {
         }
     }
 
-    fn ret(&mut self, shared: &mut Shared<'_>, program: &Program, group: &mut Group, mask: u32) -> Step {
+    fn ret(
+        &mut self,
+        shared: &mut Shared<'_>,
+        program: &Program,
+        group: &mut Group,
+        mask: u32,
+    ) -> Step {
         if group.callers.is_empty() {
             return self.exit(shared, group, mask);
         }
@@ -651,7 +672,9 @@ impl Warp {
             }),
             Op::Atomic(atomic) => self.atomic(shared, atomic, mask)?,
             Op::CopyAsync(copy) => self.copy_async(shared, copy, mask)?,
-            Op::ActiveMask { d } => each_lane(mask, |lane| self.put_sized(*d, false, lane, mask.into())),
+            Op::ActiveMask { d } => {
+                each_lane(mask, |lane| self.put_sized(*d, false, lane, mask.into()))
+            }
             Op::MovMatrix { d, a } => self.movmatrix(*d, *a),
             Op::IsSpace(args) => {
                 let mut bits = 0;
@@ -702,15 +725,23 @@ impl Warp {
     pub(super) fn put_sized(&mut self, at: u32, wide: bool, lane: usize, value: u64) {
         // SAFETY: as above.
         unsafe {
-            if wide { self.regs.put(at, lane, value) } else { self.regs.put(at, lane, value as u32) }
+            if wide {
+                self.regs.put(at, lane, value)
+            } else {
+                self.regs.put(at, lane, value as u32)
+            }
         }
     }
 
     /// Where the waiting groups stand, in words.
     pub fn describe_waits(&self, program: &Program) -> String {
         let place = |group: &Group| {
-            let line = program.code.get(group.pc.saturating_sub(1) as usize).map_or(0, |inst| inst.line);
-            format!("warp {} lanes {:#010x} at line {line}: {:?}", self.index, group.mask, group.wait)
+            let line =
+                program.code.get(group.pc.saturating_sub(1) as usize).map_or(0, |inst| inst.line);
+            format!(
+                "warp {} lanes {:#010x} at line {line}: {:?}",
+                self.index, group.mask, group.wait
+            )
         };
         self.groups.iter().map(place).collect::<Vec<_>>().join("; ")
     }

@@ -350,7 +350,9 @@ impl Parser {
                     body.push(Statement::Close);
                 }
                 Some(Token::Sign(';')) => self.at += 1,
-                Some(Token::Word(word)) if word.starts_with('.') => self.body_directive(&mut body)?,
+                Some(Token::Word(word)) if word.starts_with('.') => {
+                    self.body_directive(&mut body)?
+                }
                 Some(Token::Word(_)) if self.next_is_label() => {
                     let name = self.word()?;
                     self.expect(':')?;

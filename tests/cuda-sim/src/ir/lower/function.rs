@@ -7,7 +7,9 @@ use super::names::{Kind, Names, Register, special};
 use super::{Place, Symbols, align_to};
 use crate::exec::alu::ty::Ty;
 use crate::exec::regs::AluFn;
-use crate::ptx::ast::{Function as Source, Guard, Instruction, Operand, Space, Statement, Variable};
+use crate::ptx::ast::{
+    Function as Source, Guard, Instruction, Operand, Space, Statement, Variable,
+};
 use crate::ptx::parser::ParseError;
 
 /// Stands for the start of dynamic shared memory.
@@ -115,9 +117,7 @@ pub fn lower(
     // Falling off the end returns.
     lowering.guard = None;
     lowering.emit(Op::Return);
-    lowering
-        .resolve()
-        .map_err(|message| ParseError { line: lowering.line, message })?;
+    lowering.resolve().map_err(|message| ParseError { line: lowering.line, message })?;
     Ok(lowering.finish(source, start, layout))
 }
 

@@ -82,7 +82,12 @@ impl Lowering<'_> {
     }
 
     /// The registers of a load or store, and whether they have 64 bits.
-    fn data(&mut self, operand: &Operand, ty: Ty, write: bool) -> Result<(Vec<u32>, bool), Refusal> {
+    fn data(
+        &mut self,
+        operand: &Operand,
+        ty: Ty,
+        write: bool,
+    ) -> Result<(Vec<u32>, bool), Refusal> {
         let single = std::slice::from_ref(operand);
         let parts = if let Operand::Vector(parts) = operand { parts.as_slice() } else { single };
         let mut wide = ty.wide();
@@ -94,7 +99,13 @@ impl Lowering<'_> {
             }
         }
         let sink = Operand::Name("_".into());
-        let value_ty = if wide == ty.wide() { ty } else if wide { Ty::U64 } else { Ty::U32 };
+        let value_ty = if wide == ty.wide() {
+            ty
+        } else if wide {
+            Ty::U64
+        } else {
+            Ty::U32
+        };
         let regs = parts
             .iter()
             .map(|part| match part {
@@ -106,7 +117,13 @@ impl Lowering<'_> {
         Ok((regs, wide))
     }
 
-    fn access(&mut self, i: &Instruction, data: &Operand, at: &Operand, write: bool) -> Result<Access, Refusal> {
+    fn access(
+        &mut self,
+        i: &Instruction,
+        data: &Operand,
+        at: &Operand,
+        write: bool,
+    ) -> Result<Access, Refusal> {
         let ty = type_of(i)?;
         if ty == Ty::B128 || ty == Ty::Pred {
             return Err(format!("unsupported type in {}", i.opcode()));
@@ -149,7 +166,13 @@ impl Lowering<'_> {
     }
 
     /// Vectors of atomics are atomic element by element.
-    fn atomic_vector(&mut self, i: &Instruction, op: AtomicOp, ty: Ty, first: usize) -> Result<(), Refusal> {
+    fn atomic_vector(
+        &mut self,
+        i: &Instruction,
+        op: AtomicOp,
+        ty: Ty,
+        first: usize,
+    ) -> Result<(), Refusal> {
         let (address, space) = self.address(operand(i, first)?, space_of(i))?;
         let (sources, _) = self.data(operand(i, first + 1)?, ty, false)?;
         let results = if first == 1 { self.data(operand(i, 0)?, ty, true)?.0 } else { Vec::new() };
