@@ -12,7 +12,11 @@ use cudarc::driver::{CudaContext, CudaStream, DriverError, LaunchConfig, PushKer
 const CONTROL: &str = include_str!("../fixtures/control.ptx");
 
 fn start(device: usize) -> (Arc<CudaContext>, Arc<CudaStream>) {
-    setup(&[("DRAWLOOM_SIM_DEVICES", "4"), ("DRAWLOOM_SIM_MEMORY", "64M"), ("DRAWLOOM_SIM_RACES", "fail")]);
+    setup(&[
+        ("DRAWLOOM_SIM_DEVICES", "4"),
+        ("DRAWLOOM_SIM_MEMORY", "64M"),
+        ("DRAWLOOM_SIM_RACES", "fail"),
+    ]);
     let context = CudaContext::new(device).expect("a device");
     let stream = context.new_stream().expect("a stream");
     (context, stream)

@@ -1,8 +1,9 @@
 //! Arithmetic instructions.
 
 use super::super::program::{Clock, Join, NONE, Op, Predicate};
-use super::function::{Lowering, Refusal, operand, type_of, types_of};
+use super::function::{Lowering, Refusal};
 use super::names::Kind;
+use super::operands::{operand, type_of, types_of};
 use crate::exec::alu::convert::{Conversion, convert};
 use crate::exec::alu::ty::Ty;
 use crate::exec::alu::{bits, compare, convert as conversions, float, half_float, integer};

@@ -1,7 +1,8 @@
 //! Instructions of a whole warp.
 
 use super::super::program::{AtomicOp, MatrixTy, Mma, NONE, Op, Shuffle, Vote};
-use super::function::{Lowering, Refusal, operand, type_of, types_of};
+use super::function::{Lowering, Refusal};
+use super::operands::{operand, type_of, types_of};
 use crate::exec::alu::ty::Ty;
 use crate::ptx::ast::{Instruction, Operand};
 

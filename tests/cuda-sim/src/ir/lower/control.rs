@@ -1,7 +1,8 @@
 //! Jumps, calls, barriers.
 
 use super::super::program::{Barrier, BarrierReduce, Builtin, Call, NONE, Op, Pass};
-use super::function::{Lowering, Refusal, operand};
+use super::function::{Lowering, Refusal};
+use super::operands::operand;
 use crate::exec::alu::ty::Ty;
 use crate::ptx::ast::{Instruction, Operand};
 

@@ -3,8 +3,9 @@
 use super::super::program::{
     Access, Address, Atomic, AtomicOp, CopyAsync, IsSpaceArgs, LdMatrix, NONE, Op,
 };
-use super::function::{DYNAMIC, Lowering, Refusal, operand, type_of};
+use super::function::{DYNAMIC, Lowering, Refusal};
 use super::names::Kind;
+use super::operands::{operand, type_of};
 use crate::exec::alu::ty::Ty;
 use crate::exec::alu::{bits, integer};
 use crate::exec::memory::window;
