@@ -154,8 +154,8 @@ fn cooperative_blocks_wait_for_all() {
 fn barriers_that_never_open_are_told() {
     let (context, stream) = start(1);
     let kernel = kernel(&context, CONTROL, "deadlock");
-    // SAFETY: the kernel takes nothing.
-    unsafe { stream.launch_builder(&kernel).launch(shape(1, 64)) }.expect("a launch");
+    // SAFETY: the kernel takes nothing. The failure may be seen at once.
+    let _ = unsafe { stream.launch_builder(&kernel).launch(shape(1, 64)) };
     let stopped = DriverError(CUresult::CUDA_ERROR_LAUNCH_TIMEOUT);
     assert_eq!(stream.synchronize(), Err(stopped));
     assert!(setup(&[]).reports().contains("deadlock: warp 0"));
@@ -184,8 +184,8 @@ fn shared_memory_has_an_end() {
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(&mut x);
     let config = LaunchConfig { shared_mem_bytes: 256, ..shape(1, 1) };
-    // SAFETY: the simulated driver finds the bad access.
-    unsafe { launch.launch(config) }.expect("a launch");
+    // SAFETY: the simulated driver finds the bad access, maybe at once.
+    let _ = unsafe { launch.launch(config) };
     assert_eq!(stream.synchronize(), Err(DriverError(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS)));
     assert!(setup(&[]).reports().contains("the block has 256 bytes of shared memory"));
 }

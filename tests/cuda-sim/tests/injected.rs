@@ -54,7 +54,8 @@ fn failures_and_memory_errors_stay() {
     ] {
         let (library, context, stream) = start(device);
         assert!(library.inject(fault));
-        launch(&context, &stream).expect("it is seen later");
+        // It is seen later, or at once.
+        let _ = launch(&context, &stream);
         assert_eq!(stream.synchronize(), Err(DriverError(code)));
         assert_eq!(stream.alloc_zeros::<u8>(1).err(), Some(DriverError(code)));
     }
