@@ -39,6 +39,44 @@ fn lanes_wait_for_each_other() {
     assert_eq!(stream.clone_dtoh(&sum).expect("a copy")[0], 3 * (0..96).sum::<i32>());
 }
 
+/// The lane that has the lock is further down than those that wait for it.
+const LOCK: &str = "
+.version 7.0
+.target sm_70
+.address_size 64
+.visible .entry lock(.param .u64 lock, .param .u64 sum) {
+    .reg .pred %p<2>;
+    .reg .b32 %r<6>;
+    .reg .b64 %rd<3>;
+    ld.param.u64 %rd1, [lock];
+    ld.param.u64 %rd2, [sum];
+AGAIN:
+    atom.global.cas.b32 %r1, [%rd1], 0, 1;
+    setp.ne.s32 %p1, %r1, 0;
+    @%p1 bra AGAIN;
+    ld.volatile.global.u32 %r2, [%rd2];
+    mov.u32 %r3, %tid.x;
+    add.s32 %r4, %r2, %r3;
+    st.volatile.global.u32 [%rd2], %r4;
+    membar.gl;
+    atom.global.exch.b32 %r5, [%rd1], 0;
+    ret;
+}
+";
+
+#[test]
+fn lanes_below_let_those_above_go_on() {
+    let (context, stream) = start(0);
+    let kernel = kernel(&context, LOCK, "lock");
+    let mut lock = stream.alloc_zeros::<i32>(1).expect("memory");
+    let mut sum = stream.alloc_zeros::<i32>(1).expect("memory");
+    let mut launch = stream.launch_builder(&kernel);
+    launch.arg(&mut lock).arg(&mut sum);
+    // SAFETY: the arguments are what the kernel takes.
+    unsafe { launch.launch(shape(2, 48)) }.expect("a launch");
+    assert_eq!(stream.clone_dtoh(&sum).expect("a copy")[0], 2 * (0..48).sum::<i32>());
+}
+
 #[test]
 fn jump_tables_part_lanes() {
     let (context, stream) = start(0);

@@ -5,11 +5,18 @@ mod common;
 use std::sync::Arc;
 
 use common::{BASICS, Random, kernel, setup};
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg,
+};
 
 const N: u32 = 512;
 
-fn run(stream: &Arc<CudaStream>, kernel: &CudaFunction, x: &mut CudaSlice<u32>, value: Option<u32>) {
+fn run(
+    stream: &Arc<CudaStream>,
+    kernel: &CudaFunction,
+    x: &mut CudaSlice<u32>,
+    value: Option<u32>,
+) {
     let mut launch = stream.launch_builder(kernel);
     launch.arg(x);
     if let Some(value) = &value {

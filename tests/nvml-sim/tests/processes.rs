@@ -60,6 +60,10 @@ fn memory_of_other_processes_is_seen() {
 
     drop(child.stdin.take());
     child.wait().expect("it ends");
-    assert_eq!(device.memory_info().expect("numbers").used, 0, "a process that ended holds nothing");
+    assert_eq!(
+        device.memory_info().expect("numbers").used,
+        0,
+        "a process that ended holds nothing"
+    );
     let _ = std::fs::remove_file(state);
 }

@@ -12,6 +12,12 @@ use crate::ir::program::{
     BarrierReduce, Function, Inst, Join, NONE, Op, Predicate, Preset, Program, Special,
 };
 
+/// Jumps backwards after which a group lets another one run.
+const PATIENCE: u32 = 1024;
+
+/// Instructions that the other one runs then.
+const FAIR_SLICE: u64 = 256;
+
 /// Where a call goes back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caller {
@@ -82,7 +88,10 @@ pub struct Warp {
     pub(super) groups: Vec<Group>,
     /// Instructions run.
     pub instructions: u64,
-    turn: u64,
+    /// Jumps backwards since another group had its turn.
+    patience: u32,
+    /// The next group is one that others would leave waiting.
+    fair: bool,
     /// The next group goes on without the lanes it waits for.
     forced: bool,
     /// Reductions over barriers that have not opened yet.
@@ -108,7 +117,8 @@ impl Warp {
             preds: Vec::new(),
             groups: Vec::new(),
             instructions: 0,
-            turn: 0,
+            patience: 0,
+            fair: false,
             forced: false,
             pending: Vec::new(),
         }
@@ -257,7 +267,7 @@ impl Warp {
         }
     }
 
-    /// The group to run: the deepest, then the lowest. Now and then another one, so that lanes that
+    /// The group to run: the deepest, then the lowest. After many loops another one, so that lanes that
     /// wait for others of their warp do not wait for ever.
     fn choose(&mut self, shared: &Shared<'_>) -> Option<usize> {
         self.merge();
@@ -266,10 +276,9 @@ impl Warp {
             Wait::Barrier { id, generation } => shared.barriers[id].generation != generation,
             Wait::Lanes { members } => members & self.alive & !group.mask == 0,
         };
-        self.turn += 1;
         let best = self.groups.iter().enumerate().filter(|(_, group)| ready(group));
         let key = |group: &Group| (usize::MAX - group.callers.len(), group.pc);
-        let chosen = if self.turn.is_multiple_of(64) {
+        let chosen = if self.fair {
             best.max_by_key(|(_, group)| key(group))
         } else {
             best.min_by_key(|(_, group)| key(group))
@@ -324,12 +333,14 @@ impl Warp {
         end: u64,
     ) -> Result<(), Trap> {
         let forced = std::mem::take(&mut self.forced);
+        let fair = std::mem::take(&mut self.fair);
+        let end = if fair { end.min(self.instructions + FAIR_SLICE) } else { end };
         group.wait = Wait::Ready;
         if !self.pending.is_empty() {
             self.finish_reductions(shared);
         }
         let program = shared.program;
-        let mut limit = self.limit(&group);
+        let mut limit = self.limit(&group, fair);
         let mut first = true;
         loop {
             if (group.pc >= limit && !first) || self.instructions >= end {
@@ -352,9 +363,22 @@ impl Warp {
                 continue;
             }
             self.line = inst.line;
+            let from = group.pc;
             match self.step(shared, program, inst, &mut group, mask, forced && first)? {
                 Step::Next => group.pc += 1,
-                Step::Jumped => limit = self.limit(&group),
+                Step::Jumped => {
+                    if group.pc <= from && !self.groups.is_empty() {
+                        self.patience += 1;
+                        if self.patience >= PATIENCE {
+                            // It may wait for lanes that wait for it.
+                            self.patience = 0;
+                            self.fair = true;
+                            self.groups.push(group);
+                            return Ok(());
+                        }
+                    }
+                    limit = self.limit(&group, fair);
+                }
                 Step::Wait(wait) => {
                     group.wait = wait;
                     self.groups.push(group);
@@ -367,17 +391,19 @@ impl Warp {
                     if group.mask == 0 {
                         return Ok(());
                     }
-                    limit = self.limit(&group);
+                    limit = self.limit(&group, fair);
                 }
             }
             first = false;
         }
     }
 
-    /// The lowest place of another group that this one must stop at.
-    fn limit(&self, group: &Group) -> u32 {
+    /// The lowest place of another group that this one must stop at. A group that has its turn out of
+    /// fairness passes by those below.
+    fn limit(&self, group: &Group, fair: bool) -> u32 {
         let others = self.groups.iter().filter(|other| other.callers.len() == group.callers.len());
-        let lower = others.filter(|other| other.wait == Wait::Ready || other.pc >= group.pc);
+        let lower =
+            others.filter(|other| other.pc >= group.pc || (!fair && other.wait == Wait::Ready));
         lower.map(|other| other.pc).min().unwrap_or(u32::MAX)
     }
 

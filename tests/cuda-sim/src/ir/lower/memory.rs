@@ -42,6 +42,15 @@ impl Lowering<'_> {
             "st" => self.store(i)?,
             "atom" | "red" => self.atomic(i)?,
             "cvta" => self.cvta(i)?,
+            "createpolicy" => {
+                // Caches have no policy here.
+                let args = Args {
+                    d: self.result(operand(i, 0)?, true)?,
+                    a: self.names.number(0, true),
+                    ..Args::default()
+                };
+                self.alu(bits::logic("mov", Ty::U64).ok_or("no move")?, args);
+            }
             "isspacep" => self.is_space(i)?,
             "cp" => self.copy_async(i)?,
             "ldmatrix" | "stmatrix" => self.ldmatrix(i)?,
@@ -154,6 +163,9 @@ impl Lowering<'_> {
     fn atomic(&mut self, i: &Instruction) -> Result<(), Refusal> {
         let op = atomic_op(i).ok_or_else(|| format!("unsupported instruction {}", i.opcode()))?;
         let ty = type_of(i)?;
+        if ty == Ty::B128 {
+            return Err(format!("unsupported instruction {}", i.opcode()));
+        }
         let first = usize::from(i.words[0] == "atom");
         if matches!(operand(i, first + 1)?, Operand::Vector(_)) {
             return self.atomic_vector(i, op, ty, first);
