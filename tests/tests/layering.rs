@@ -42,6 +42,9 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("drawloom-tests", &[]),
+    ("drawloom-gpu-sim", &[]),
+    ("drawloom-cuda-sim", &["drawloom-gpu-sim"]),
+    ("drawloom-nvml-sim", &["drawloom-gpu-sim"]),
     ("xtask", &[]),
 ];
 

@@ -13,8 +13,10 @@ pub const FILE: &str = "libdrawloom_cuda_sim.so";
 pub fn library_path() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let folder = program.parent()?;
-    [folder.join(FILE), folder.join("deps").join(FILE), folder.parent()?.join(FILE)]
+    let above = folder.parent()?;
+    [folder, &folder.join("deps"), &above.join("deps"), above]
         .into_iter()
+        .map(|folder| folder.join(FILE))
         .find(|path| path.is_file())
 }
 
@@ -78,7 +80,8 @@ impl Library {
             return false;
         }
         // SAFETY: the library exports the function with this type.
-        let inject: unsafe extern "C" fn(*const c_char) -> c_int = unsafe { std::mem::transmute(symbol) };
+        let inject: unsafe extern "C" fn(*const c_char) -> c_int =
+            unsafe { std::mem::transmute(symbol) };
         // SAFETY: the text is a C string.
         unsafe { inject(text.as_ptr()) == 0 }
     }
@@ -125,7 +128,8 @@ impl Library {
         let mut counters = [0; 3];
         if !symbol.is_null() {
             // SAFETY: the library exports the function with this type.
-            let get: unsafe extern "C" fn(*mut [u64; 3]) -> c_int = unsafe { std::mem::transmute(symbol) };
+            let get: unsafe extern "C" fn(*mut [u64; 3]) -> c_int =
+                unsafe { std::mem::transmute(symbol) };
             // SAFETY: the array is there.
             unsafe { get(&mut counters) };
         }
@@ -138,7 +142,8 @@ impl Library {
         let mut bytes = 0;
         if !symbol.is_null() {
             // SAFETY: the library exports the function with this type.
-            let get: unsafe extern "C" fn(c_int, *mut u64) -> c_int = unsafe { std::mem::transmute(symbol) };
+            let get: unsafe extern "C" fn(c_int, *mut u64) -> c_int =
+                unsafe { std::mem::transmute(symbol) };
             // SAFETY: the number is there.
             unsafe { get(device, &mut bytes) };
         }

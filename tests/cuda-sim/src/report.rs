@@ -49,9 +49,7 @@ pub fn print(text: &str) {
 
 /// All reports as lines `kind: text`.
 pub fn lines() -> String {
-    with(|reports| {
-        reports.kept.iter().map(|(kind, text)| format!("{kind}: {text}\n")).collect()
-    })
+    with(|reports| reports.kept.iter().map(|(kind, text)| format!("{kind}: {text}\n")).collect())
 }
 
 /// What kernels printed.

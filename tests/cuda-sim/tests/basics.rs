@@ -150,7 +150,8 @@ fn softmax_of_rows() {
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(&dx).arg(&mut dy).arg(&n);
     // SAFETY: the arguments are what the kernel takes.
-    unsafe { launch.launch(shape((rows as u32, 1), (128, 1), 4 * columns as u32)) }.expect("a launch");
+    unsafe { launch.launch(shape((rows as u32, 1), (128, 1), 4 * columns as u32)) }
+        .expect("a launch");
     let mut want = Vec::new();
     for row in x.chunks(columns) {
         let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -167,9 +168,11 @@ fn layer_norm_of_rows() {
     let kernel = kernel(&context, BASICS, "layer_norm");
     let (rows, columns) = (3, 256);
     let mut random = Random(4);
-    let (x, gamma, beta) = (random.floats(rows * columns), random.floats(columns), random.floats(columns));
+    let (x, gamma, beta) =
+        (random.floats(rows * columns), random.floats(columns), random.floats(columns));
     let dx = stream.clone_htod(&x).expect("a copy");
-    let (dg, db) = (stream.clone_htod(&gamma).expect("a copy"), stream.clone_htod(&beta).expect("a copy"));
+    let (dg, db) =
+        (stream.clone_htod(&gamma).expect("a copy"), stream.clone_htod(&beta).expect("a copy"));
     let mut dy = stream.alloc_zeros::<f32>(x.len()).expect("memory");
     let (quarter, eps) = (columns as i32 / 4, 1e-5f32);
     let mut launch = stream.launch_builder(&kernel);
@@ -179,7 +182,8 @@ fn layer_norm_of_rows() {
     let mut want = Vec::new();
     for row in x.chunks(columns) {
         let mean = row.iter().map(|x| f64::from(*x)).sum::<f64>() / columns as f64;
-        let square = row.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / columns as f64;
+        let square =
+            row.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / columns as f64;
         let scale = 1.0 / (square + f64::from(eps)).sqrt();
         want.extend(row.iter().zip(gamma.iter().zip(&beta)).map(|(x, (g, b))| {
             ((f64::from(*x) - mean) * scale * f64::from(*g) + f64::from(*b)) as f32
@@ -222,7 +226,13 @@ fn scans_and_sorts() {
     // SAFETY: the arguments are what the kernel takes.
     unsafe { launch.launch(shape((1, 1), (1024, 1), 0)) }.expect("a launch");
     let mut sum = 0;
-    let want: Vec<i32> = x.iter().map(|x| { sum += x; sum }).collect();
+    let want: Vec<i32> = x
+        .iter()
+        .map(|x| {
+            sum += x;
+            sum
+        })
+        .collect();
     assert_eq!(stream.clone_dtoh(&dy).expect("a copy"), want);
 
     let mut keys: Vec<u32> = (0..1024).map(|_| random.bits()).collect();
@@ -325,7 +335,9 @@ fn mandelbrot_counts_steps() {
 #[test]
 fn bad_text_is_refused() {
     let context = context();
-    for text in ["", ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { frob.u32 %r1; }"] {
+    for text in
+        ["", ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { frob.u32 %r1; }"]
+    {
         assert!(context.load_module(Ptx::from_src(text)).is_err());
     }
     let newer = ".version 8.0\n.target sm_90\n.address_size 64\n.visible .entry k() { ret; }";

@@ -32,19 +32,35 @@ fn bits(a: u32, b: u32) -> [u32; 24] {
     let add4 = u32::from_le_bytes(std::array::from_fn(|at| {
         a.to_le_bytes()[at].wrapping_add(b.to_le_bytes()[at])
     }));
-    let dot: i32 = a.to_le_bytes().iter().zip(b.to_le_bytes())
-        .map(|(a, b)| i32::from(*a as i8) * i32::from(b as i8)).sum();
+    let dot: i32 = a
+        .to_le_bytes()
+        .iter()
+        .zip(b.to_le_bytes())
+        .map(|(a, b)| i32::from(*a as i8) * i32::from(b as i8))
+        .sum();
     [
-        a.reverse_bits(), a.count_ones(), a.leading_zeros(),
+        a.reverse_bits(),
+        a.count_ones(),
+        a.leading_zeros(),
         if a == 0 { 0 } else { a.trailing_zeros() + 1 },
-        w.count_ones(), w.leading_zeros(), (w.reverse_bits() >> 7) as u32,
-        permute(a, b, 0x3614), ((pair << (b & 31)) >> 32) as u32, (pair >> (a & 31)) as u32,
+        w.count_ones(),
+        w.leading_zeros(),
+        (w.reverse_bits() >> 7) as u32,
+        permute(a, b, 0x3614),
+        ((pair << (b & 31)) >> 32) as u32,
+        (pair >> (a & 31)) as u32,
         ((u64::from(a) * u64::from(b)) >> 32) as u32,
         ((i64::from(sa) * i64::from(sb)) >> 32) as u32,
         (((u128::from(w) * u128::from(w ^ u64::from(a))) >> 64) as u64 >> 5) as u32,
-        a / odd, a % odd, sa.wrapping_div(odd as i32) as u32, sa.wrapping_rem(odd as i32) as u32,
-        sa.abs_diff(sb).wrapping_add(5), add4, dot.wrapping_add(7) as u32,
-        (a >> 5) & 0x7ff, (((a << 16) as i32) >> 25) as u32,
+        a / odd,
+        a % odd,
+        sa.wrapping_div(odd as i32) as u32,
+        sa.wrapping_rem(odd as i32) as u32,
+        sa.abs_diff(sb).wrapping_add(5),
+        add4,
+        dot.wrapping_add(7) as u32,
+        (a >> 5) & 0x7ff,
+        (((a << 16) as i32) >> 25) as u32,
         (b & !(0x1ff << 4)) | ((a & 0x1ff) << 4),
         ((u64::from(a) + u64::from(b)) >> 1) as u32,
     ]
@@ -95,8 +111,15 @@ fn votes_and_shuffles() {
         let down = if lane % 8 + 3 < 8 { x[lane + 3] } else { v };
         let up = if lane % 16 >= 2 { x[lane - 2] } else { v };
         let want = [
-            ballot(&|v| v > 3), 0, 1, ballot(&|other| other & 3 == v & 3), u32::MAX, 1,
-            x[lane * 7 % 32] as u32, down as u32, up as u32,
+            ballot(&|v| v > 3),
+            0,
+            1,
+            ballot(&|other| other & 3 == v & 3),
+            u32::MAX,
+            1,
+            x[lane * 7 % 32] as u32,
+            down as u32,
+            up as u32,
             if v & 1 != 0 { ballot(&|v| v & 1 != 0) } else { 0 },
         ];
         assert_eq!(got, want, "lane {lane}");
@@ -150,9 +173,16 @@ fn atomics_of_all_kinds() {
     let mut dec = 0u32;
     all.clone().for_each(|_| dec = if dec == 0 || dec > 9 { 9 } else { dec - 1 });
     let want = [
-        all.clone().sum(), all.clone().map(|i| i * 7 % 101).max().unwrap_or(0),
-        all.clone().map(|i| i * 13 % 97 + 3).min().unwrap_or(0), !0xff, u32::MAX,
-        all.clone().fold(0, |sum, i| sum ^ i), 300 % 10, dec, 0u32.wrapping_sub(all.clone().sum()), 77,
+        all.clone().sum(),
+        all.clone().map(|i| i * 7 % 101).max().unwrap_or(0),
+        all.clone().map(|i| i * 13 % 97 + 3).min().unwrap_or(0),
+        !0xff,
+        u32::MAX,
+        all.clone().fold(0, |sum, i| sum ^ i),
+        300 % 10,
+        dec,
+        0u32.wrapping_sub(all.clone().sum()),
+        77,
     ];
     assert_eq!(got[..10], want);
     assert!(got[10..].iter().zip(all.clone()).all(|(got, i)| *got == i));
@@ -218,7 +248,8 @@ fn mathematics() {
     let mut random = Random(14);
     let x: Vec<f32> = random.floats(400).iter().map(|x| x * 8.0).collect();
     let xd: Vec<f64> = x.iter().map(|x| f64::from(*x) * 1.7).collect();
-    let (dx, dxd) = (stream.clone_htod(&x).expect("a copy"), stream.clone_htod(&xd).expect("a copy"));
+    let (dx, dxd) =
+        (stream.clone_htod(&x).expect("a copy"), stream.clone_htod(&xd).expect("a copy"));
     let mut out = stream.alloc_zeros::<f32>(400 * 16).expect("memory");
     let mut outd = stream.alloc_zeros::<f64>(400 * 8).expect("memory");
     let n = 400i32;
@@ -231,9 +262,22 @@ fn mathematics() {
     for (at, got) in got.chunks(16).enumerate() {
         let v = x[at];
         let want = [
-            v.exp(), (v.abs() + 1e-3).ln(), v.sin(), (v * 100.0).cos(), v.tanh(), v.abs().sqrt(),
-            1.0 / (v.abs() + 1.0).sqrt(), v.abs().powf(1.7), got[8], 1.0 / v, v.exp(), (v.abs() + 1.0).ln(),
-            v.floor(), v.round_ties_even(), v % 0.7, v.trunc().copysign(-v),
+            v.exp(),
+            (v.abs() + 1e-3).ln(),
+            v.sin(),
+            (v * 100.0).cos(),
+            v.tanh(),
+            v.abs().sqrt(),
+            1.0 / (v.abs() + 1.0).sqrt(),
+            v.abs().powf(1.7),
+            got[8],
+            1.0 / v,
+            v.exp(),
+            (v.abs() + 1.0).ln(),
+            v.floor(),
+            v.round_ties_even(),
+            v % 0.7,
+            v.trunc().copysign(-v),
         ];
         close(got, &want, 4e-6);
         assert!(got[8].abs() <= 1.0 && got[8].is_sign_negative() == v.is_sign_negative());
@@ -241,11 +285,20 @@ fn mathematics() {
     for (at, got) in gotd.chunks(8).enumerate() {
         let v = xd[at];
         let want = [
-            v.exp(), (v.abs() + 1e-3).ln(), v.sin(), v.tanh(), v.abs().sqrt(), v.abs().powf(0.3),
-            v / 3.0, v.round_ties_even(),
+            v.exp(),
+            (v.abs() + 1e-3).ln(),
+            v.sin(),
+            v.tanh(),
+            v.abs().sqrt(),
+            v.abs().powf(0.3),
+            v / 3.0,
+            v.round_ties_even(),
         ];
         for (got, want) in got.iter().zip(want) {
-            assert!((got - want).abs() <= 1e-14 * want.abs().max(1.0), "{got} instead of {want} at {v}");
+            assert!(
+                (got - want).abs() <= 1e-14 * want.abs().max(1.0),
+                "{got} instead of {want} at {v}"
+            );
         }
     }
 }
@@ -290,7 +343,8 @@ fn local_arrays_and_arguments_by_value() {
     launch.arg(&shape).arg(&mut out);
     // SAFETY: the arguments are what the kernel takes.
     unsafe { launch.launch(blocks(1, 64)) }.expect("a launch");
-    let want: Vec<f32> = (0..42).map(|i| 0.5 * (i / 7) as f32 + ((1 << 20) + i % 7) as f32).collect();
+    let want: Vec<f32> =
+        (0..42).map(|i| 0.5 * (i / 7) as f32 + ((1 << 20) + i % 7) as f32).collect();
     assert_eq!(stream.clone_dtoh(&out).expect("a copy"), want);
 }
 
@@ -303,8 +357,8 @@ fn traps_break_the_context() {
     let mut x = stream.clone_htod(&[1, 2, 13, 4]).expect("a copy");
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(&mut x);
-    // SAFETY: the arguments are what the kernel takes.
-    unsafe { launch.launch(blocks(1, 4)) }.expect("a launch");
+    // SAFETY: the arguments are what the kernel takes. The failure may be seen at once.
+    let _ = unsafe { launch.launch(blocks(1, 4)) };
     let failed = DriverError(sys::CUresult::CUDA_ERROR_LAUNCH_FAILED);
     assert_eq!(stream.synchronize(), Err(failed));
     assert_eq!(context.synchronize(), Err(failed));

@@ -9,7 +9,11 @@ const N: u32 = 4096;
 
 #[test]
 fn a_missing_event_is_found_and_a_present_one_is_left_alone() {
-    let library = setup(&[("DRAWLOOM_SIM_ORDER", "1"), ("DRAWLOOM_SIM_MEMORY", "64M"), ("DRAWLOOM_SIM_JITTER_US", "2000")]);
+    let library = setup(&[
+        ("DRAWLOOM_SIM_ORDER", "1"),
+        ("DRAWLOOM_SIM_MEMORY", "64M"),
+        ("DRAWLOOM_SIM_JITTER_US", "2000"),
+    ]);
     let context = CudaContext::new(0).expect("a device");
     // cudarc would add the missing events by itself.
     // SAFETY: ordering is what this test is about.
@@ -42,5 +46,8 @@ fn a_missing_event_is_found_and_a_present_one_is_left_alone() {
     let wrong = (0..5).filter(|_| round(false) != 6).count();
     assert!(wrong > 0, "the wait for one stream hurries that one alone");
     let reports = library.reports();
-    assert!(reports.contains("stream-order: kernel") && reports.contains("nothing orders them"), "{reports}");
+    assert!(
+        reports.contains("stream-order: kernel") && reports.contains("nothing orders them"),
+        "{reports}"
+    );
 }

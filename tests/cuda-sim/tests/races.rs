@@ -29,7 +29,8 @@ fn a_missing_barrier_is_told_and_right_kernels_are_left_alone() {
     let softmax = kernel(&context, BASICS, "softmax");
     let mut launch = stream.launch_builder(&softmax);
     launch.arg(&x).arg(&mut y).arg(&columns);
-    let rows = LaunchConfig { grid_dim: (10, 1, 1), block_dim: (128, 1, 1), shared_mem_bytes: 1200 };
+    let rows =
+        LaunchConfig { grid_dim: (10, 1, 1), block_dim: (128, 1, 1), shared_mem_bytes: 1200 };
     // SAFETY: the arguments are what the kernel takes.
     unsafe { launch.launch(rows) }.expect("a launch");
     let bytes = stream.clone_htod(&vec![7u8; 5000]).expect("a copy");
@@ -45,5 +46,9 @@ fn a_missing_barrier_is_told_and_right_kernels_are_left_alone() {
 
     run("barrier_race", &mut out);
     let reports = library.reports();
-    assert!(reports.contains("shared-race: kernel barrier_race") && reports.contains("is not ordered after"), "{reports}");
+    assert!(
+        reports.contains("shared-race: kernel barrier_race")
+            && reports.contains("is not ordered after"),
+        "{reports}"
+    );
 }

@@ -47,7 +47,12 @@ fn halves_convert_and_compute() {
             assert_eq!(back[at * 4 + 2], half(wanted_h) + half(s));
             let e = f16::from_f64(wanted_h.to_f64().min(4.0).exp()).to_f32();
             let greater = f32::from(u8::from(wanted_h > s));
-            assert!((back[at * 4 + 3] - e - greater).abs() <= e * 2e-3, "{} {}", back[at * 4 + 3], e);
+            assert!(
+                (back[at * 4 + 3] - e - greater).abs() <= e * 2e-3,
+                "{} {}",
+                back[at * 4 + 3],
+                e
+            );
         }
     }
 }
@@ -73,7 +78,8 @@ fn tensor_cores_multiply_through_shared_memory() {
     let mut want = vec![0f32; m * n];
     for row in 0..m {
         for column in 0..n {
-            let dot: f64 = (0..k).map(|at| a[row * k + at].to_f64() * b[at * n + column].to_f64()).sum();
+            let dot: f64 =
+                (0..k).map(|at| a[row * k + at].to_f64() * b[at * n + column].to_f64()).sum();
             want[row * n + column] = dot as f32;
         }
     }
@@ -89,7 +95,10 @@ fn tensor_cores_multiply_bf16() {
     let a: Vec<bf16> = random.floats(256).into_iter().map(bf16::from_f32).collect();
     let b: Vec<bf16> = random.floats(128).into_iter().map(bf16::from_f32).collect();
     let bits = |v: &[bf16]| -> Vec<u16> { v.iter().map(|v| v.to_bits()).collect() };
-    let (da, db) = (stream.clone_htod(&bits(&a)).expect("a copy"), stream.clone_htod(&bits(&b)).expect("a copy"));
+    let (da, db) = (
+        stream.clone_htod(&bits(&a)).expect("a copy"),
+        stream.clone_htod(&bits(&b)).expect("a copy"),
+    );
     let mut dc = stream.alloc_zeros::<f32>(256).expect("memory");
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(&da).arg(&db).arg(&mut dc);

@@ -72,7 +72,7 @@ impl Live {
         LIVE.get_or_init(|| {
             let named = std::env::var_os("DRAWLOOM_SIM_STATE");
             let mapped = named.and_then(|path| map(std::path::Path::new(&path)));
-            mapped.or_else(|| map_private()).unwrap_or_else(|| {
+            mapped.or_else(map_private).unwrap_or_else(|| {
                 // SAFETY: all fields are integers, for which zero is a value.
                 Box::leak(Box::new(unsafe { std::mem::zeroed() }))
             })

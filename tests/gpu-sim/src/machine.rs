@@ -63,7 +63,14 @@ impl Device {
     /// Its UUID as NVIDIA writes it.
     pub fn uuid_text(&self) -> String {
         let hex: String = self.uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("GPU-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        format!(
+            "GPU-{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 
     /// Its PCI address.
@@ -84,7 +91,10 @@ impl Machine {
             uuid: uuid_of(index),
             bus: 0x10 + index as u32,
         };
-        Self { devices: (0..devices.min(MAX_DEVICES)).map(device).collect(), links: BTreeSet::new() }
+        Self {
+            devices: (0..devices.min(MAX_DEVICES)).map(device).collect(),
+            links: BTreeSet::new(),
+        }
     }
 
     /// The machine that `look_up` describes; unreadable values are left at their defaults.
@@ -93,11 +103,15 @@ impl Machine {
         let mut machine = Self::uniform(count.unwrap_or(1), 16 << 30);
         let list = |name: &str| -> Vec<String> {
             let text = look_up(name).unwrap_or_default();
-            text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+            text.split(',')
+                .map(|part| part.trim().to_owned())
+                .filter(|part| !part.is_empty())
+                .collect()
         };
         let of = |list: &[String], at: usize| list.get(at).or(list.last()).cloned();
         let (memory, capability) = (list("DRAWLOOM_SIM_MEMORY"), list("DRAWLOOM_SIM_CAPABILITY"));
-        let (names, processors) = (list("DRAWLOOM_SIM_NAMES"), list("DRAWLOOM_SIM_MULTIPROCESSORS"));
+        let (names, processors) =
+            (list("DRAWLOOM_SIM_NAMES"), list("DRAWLOOM_SIM_MULTIPROCESSORS"));
         let numa = list("DRAWLOOM_SIM_NUMA");
         for (at, device) in machine.devices.iter_mut().enumerate() {
             if let Some(bytes) = of(&memory, at).and_then(|text| parse_bytes(&text)) {
@@ -120,7 +134,8 @@ impl Machine {
                 device.numa = node;
             }
         }
-        machine.links = links(&look_up("DRAWLOOM_SIM_LINKS").unwrap_or_default(), machine.devices.len());
+        machine.links =
+            links(&look_up("DRAWLOOM_SIM_LINKS").unwrap_or_default(), machine.devices.len());
         machine
     }
 
@@ -138,7 +153,10 @@ impl Machine {
         vec![
             ("DRAWLOOM_SIM_DEVICES", self.devices.len().to_string()),
             ("DRAWLOOM_SIM_MEMORY", list(&|device| device.memory_bytes.to_string())),
-            ("DRAWLOOM_SIM_CAPABILITY", list(&|d| format!("{}.{}", d.capability.0, d.capability.1))),
+            (
+                "DRAWLOOM_SIM_CAPABILITY",
+                list(&|d| format!("{}.{}", d.capability.0, d.capability.1)),
+            ),
             ("DRAWLOOM_SIM_NAMES", list(&|device| device.name.clone())),
             ("DRAWLOOM_SIM_MULTIPROCESSORS", list(&|d| d.multiprocessors.to_string())),
             ("DRAWLOOM_SIM_NUMA", list(&|device| device.numa.to_string())),
@@ -205,7 +223,8 @@ mod tests {
                 _ => return None,
             })
         });
-        let memory: Vec<_> = machine.devices.iter().map(|device| device.memory_bytes >> 30).collect();
+        let memory: Vec<_> =
+            machine.devices.iter().map(|device| device.memory_bytes >> 30).collect();
         assert_eq!(memory, [1, 2, 2]);
         assert_eq!(machine.devices[2].name, "H100 (Simulated)");
         assert!(machine.linked(1, 0) && !machine.linked(1, 2));

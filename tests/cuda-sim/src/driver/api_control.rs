@@ -43,6 +43,12 @@ pub unsafe extern "C" fn simGetPrinted(to: *mut c_char, len: usize) -> usize {
     unsafe { copy_out(&report::printed(), to, len) }
 }
 
+/// The state that changes, for the stand-in of libnvidia-ml in the same process.
+#[unsafe(no_mangle)]
+pub extern "C" fn simGetLive() -> *const drawloom_gpu_sim::Live {
+    drawloom_gpu_sim::Live::get()
+}
+
 api! {
     /// Forgets reports and what was printed.
     fn simClearReports() {

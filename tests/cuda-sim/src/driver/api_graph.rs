@@ -10,6 +10,16 @@ use super::error::{Code, give};
 use super::handles;
 use super::system::{EXECS, GRAPHS};
 
+/// Frees what the graph allocated when it runs again.
+const AUTO_FREE: c_ulonglong = 1;
+/// May be launched by a device.
+const DEVICE_LAUNCH: c_ulonglong = 4;
+
+fn check(flags: c_ulonglong) -> Result<(), Code> {
+    let both = AUTO_FREE | DEVICE_LAUNCH;
+    if flags > 15 || flags & both == both { Err(Code::INVALID_VALUE) } else { Ok(()) }
+}
+
 fn instantiate(graph: usize) -> Result<usize, Code> {
     let graph = GRAPHS.get(graph)?;
     let handle = handles::fresh();
@@ -28,7 +38,8 @@ api! {
     }
 
     /// Makes a graph ready to run.
-    fn cuGraphInstantiateWithFlags(exec: *mut usize, graph: usize, _flags: c_ulonglong) {
+    fn cuGraphInstantiateWithFlags(exec: *mut usize, graph: usize, flags: c_ulonglong) {
+        check(flags)?;
         give(exec, instantiate(graph)?)
     }
 

@@ -56,8 +56,10 @@ fn check(kernel: &Kernel, shape: &Shape) -> Result<(), Code> {
         return Err(bad(format!("block {block:?} is beyond the limit of {most} threads")));
     }
     let fixed = kernel.function().shared_bytes;
-    if shape.shared > kernel.dynamic_limit() || shape.shared + fixed > limits::opt_in_shared(kernel.context.device.spec.capability)
-        || (kernel.dynamic_limit() == limits::DEFAULT_SHARED && shape.shared + fixed > limits::DEFAULT_SHARED)
+    if shape.shared > kernel.dynamic_limit()
+        || shape.shared + fixed > limits::opt_in_shared(kernel.context.device.spec.capability)
+        || (kernel.dynamic_limit() == limits::DEFAULT_SHARED
+            && shape.shared + fixed > limits::DEFAULT_SHARED)
     {
         return Err(bad(format!(
             "{} bytes of dynamic and {fixed} bytes of static shared memory are beyond the limit",
@@ -81,7 +83,8 @@ fn resident(kernel: &Kernel, threads: u32, shared: u32) -> u32 {
     let warps = threads.div_ceil(32).max(1);
     let by_threads = limits::multiprocessor_threads(capability) / 32 / warps;
     let bytes = kernel.function().shared_bytes + shared;
-    let by_shared = limits::multiprocessor_shared(capability).checked_div(bytes + 1024).unwrap_or(u32::MAX);
+    let by_shared =
+        limits::multiprocessor_shared(capability).checked_div(bytes + 1024).unwrap_or(u32::MAX);
     let by_shared = if bytes == 0 { u32::MAX } else { by_shared };
     let registers = kernel.function().registers.clamp(16, 64);
     let by_registers = 65_536 / (registers * warps * 32);
@@ -91,7 +94,11 @@ fn resident(kernel: &Kernel, threads: u32, shared: u32) -> u32 {
 /// # Safety
 /// `arguments` points to as many pointers as the kernel has parameters, or `extra` to a list as the
 /// driver wants it.
-unsafe fn params(kernel: &Kernel, arguments: *mut *mut c_void, extra: *mut *mut c_void) -> Result<Vec<u64>, Code> {
+unsafe fn params(
+    kernel: &Kernel,
+    arguments: *mut *mut c_void,
+    extra: *mut *mut c_void,
+) -> Result<Vec<u64>, Code> {
     let function = kernel.function();
     let mut block = vec![0u64; (function.param_bytes as usize).div_ceil(8)];
     let bytes = block.as_mut_ptr().cast::<u8>();
@@ -147,7 +154,13 @@ unsafe fn launch(
     let kernel = KERNELS.get(function)?;
     let stream = stream_of(stream)?;
     if kernel.context.handle != stream.context.handle {
-        report::tell("launch", &format!("kernel {} and its stream belong to different contexts", kernel.function().name));
+        report::tell(
+            "launch",
+            &format!(
+                "kernel {} and its stream belong to different contexts",
+                kernel.function().name
+            ),
+        );
         return Err(Code::INVALID_HANDLE);
     }
     if stream.context.device.lost.load(Ordering::Acquire) {
@@ -175,11 +188,12 @@ unsafe fn launch(
 
 fn best_block(kernel: &Kernel, dynamic: usize, limit: c_int) -> (c_int, c_int) {
     let most = if limit <= 0 { 1024 } else { (limit as u32).min(1024) }.min(kernel.max_threads());
-    let best = (1..=most / 32).map(|warps| warps * 32).max_by_key(|threads| {
-        (resident(kernel, *threads, dynamic as u32) * threads, *threads)
-    });
+    let best = (1..=most / 32)
+        .map(|warps| warps * 32)
+        .max_by_key(|threads| (resident(kernel, *threads, dynamic as u32) * threads, *threads));
     let threads = best.unwrap_or(most);
-    let blocks = resident(kernel, threads, dynamic as u32) * kernel.context.device.spec.multiprocessors;
+    let blocks =
+        resident(kernel, threads, dynamic as u32) * kernel.context.device.spec.multiprocessors;
     (blocks as c_int, threads as c_int)
 }
 

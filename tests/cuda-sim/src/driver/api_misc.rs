@@ -73,6 +73,19 @@ api! {
         Err(Code::NOT_FOUND)
     }
 
+    /// Memory of other interfaces: there is none.
+    fn cuImportExternalMemory(_memory: *mut usize, _description: *const c_void) {
+        Err(Code::NOT_SUPPORTED)
+    }
+
+    /// Memory of other interfaces: there is none.
+    fn cuExternalMemoryGetMappedBuffer(_address: *mut u64, _memory: usize, _description: *const c_void) {
+        Err(Code::NOT_SUPPORTED)
+    }
+
+    /// Memory of other interfaces: there is none.
+    fn cuDestroyExternalMemory(_memory: usize) { Err(Code::NOT_SUPPORTED) }
+
     /// Begins profiling: nothing to do.
     fn cuProfilerStart() { Ok(()) }
 

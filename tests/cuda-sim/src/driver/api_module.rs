@@ -20,7 +20,10 @@ unsafe fn load(image: *const c_void) -> Result<usize, Code> {
     // SAFETY: an image has at least four bytes.
     let head = unsafe { std::slice::from_raw_parts(image.cast::<u8>(), 4) };
     // Compiled code (ELF, fat binaries) cannot run here: only PTX can.
-    if head == b"\x7fELF" || head == 0xba55_ed50u32.to_le_bytes() || head == 0x4662_43b1u32.to_le_bytes() {
+    if head == b"\x7fELF"
+        || head == 0xba55_ed50u32.to_le_bytes()
+        || head == 0x4662_43b1u32.to_le_bytes()
+    {
         crate::report::tell("module", "only PTX can be loaded, not compiled code");
         return Err(Code::NO_BINARY);
     }

@@ -75,7 +75,10 @@ impl Module {
             .parse()
             .unwrap_or(0);
         if wanted > major * 10 + minor {
-            report::tell("ptx", &format!("the module is for {}, the device has {major}.{minor}", module.target));
+            report::tell(
+                "ptx",
+                &format!("the module is for {}, the device has {major}.{minor}", module.target),
+            );
             return Err(Code::NO_BINARY);
         }
         let mut variables = Variables { context, allocated: Vec::new() };

@@ -5,6 +5,7 @@ mod export;
 
 mod api_context;
 mod api_control;
+mod api_copy;
 mod api_device;
 mod api_event;
 mod api_graph;

@@ -144,7 +144,12 @@ pub fn touched(stream: &Stream, clock: Option<&Clock>, name: &str, spans: &[Span
             if history.len() == KEPT {
                 history.pop_front();
             }
-            history.push_back(Access { stream: stream.number, count, span: *span, name: name.into() });
+            history.push_back(Access {
+                stream: stream.number,
+                count,
+                span: *span,
+                name: name.into(),
+            });
         }
     });
     for text in found {

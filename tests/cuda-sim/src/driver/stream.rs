@@ -105,7 +105,8 @@ static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// A number that looks random, made of others (splitmix64).
 pub fn mixed(seed: u64, a: u64, b: u64) -> u64 {
-    let mut z = seed ^ a.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b.wrapping_mul(0xd1b5_4a32_d192_ed03);
+    let mut z =
+        seed ^ a.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b.wrapping_mul(0xd1b5_4a32_d192_ed03);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -146,7 +147,8 @@ impl Stream {
     /// Queues work, or adds it to the capture the stream is part of.
     pub fn submit(&self, work: Work) -> Result<(), Code> {
         if self.captured.load(Ordering::Acquire)
-            && let Some(capture) = self.capture.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+            && let Some(capture) =
+                self.capture.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
         {
             return capture.add(work);
         }
@@ -261,7 +263,8 @@ impl Stream {
             if left == Duration::ZERO {
                 break;
             }
-            held = progress.changed.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
+            held =
+                progress.changed.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(held);
         progress.waiters.fetch_sub(1, Ordering::SeqCst);

@@ -127,7 +127,10 @@ impl Work {
                 let span = whole(address);
                 order::touched(stream, clock, &self.name(), span.as_slice());
                 if context.release(*address).is_err() {
-                    report::tell("free", &format!("{address:#x} was not allocated in this context"));
+                    report::tell(
+                        "free",
+                        &format!("{address:#x} was not allocated in this context"),
+                    );
                     context.fail(Code::INVALID_VALUE);
                 }
                 order::forget(*address);
@@ -235,7 +238,8 @@ fn fill(address: u64, pattern: u32, width: u32, count: u64) -> Result<Vec<Span>,
     unsafe {
         match width {
             1 => std::ptr::write_bytes(to, pattern as u8, count as usize),
-            2 => std::slice::from_raw_parts_mut(to.cast::<u16>(), count as usize).fill(pattern as u16),
+            2 => std::slice::from_raw_parts_mut(to.cast::<u16>(), count as usize)
+                .fill(pattern as u16),
             _ => std::slice::from_raw_parts_mut(to.cast::<u32>(), count as usize).fill(pattern),
         }
     }
@@ -256,7 +260,10 @@ impl KernelWork {
         let device = &context.device;
         match self.fault {
             Some(KernelFault::Fail) => {
-                report::tell("injected", &format!("launch of {} fails", self.kernel.function().name));
+                report::tell(
+                    "injected",
+                    &format!("launch of {} fails", self.kernel.function().name),
+                );
                 return Err(Code::LAUNCH_FAILED);
             }
             Some(KernelFault::Ecc) => {
@@ -286,11 +293,8 @@ impl KernelWork {
         }
         let started = Instant::now();
         let settings = settings::get();
-        let ended = if settings.run_kernels {
-            self.launch(context).run()
-        } else {
-            Ended::default()
-        };
+        let ended =
+            if settings.run_kernels { self.launch(context).run() } else { Ended::default() };
         let mut time = settings.costs.launch.as_secs_f64();
         if settings.costs.instructions_per_s > 0.0 {
             time += ended.instructions as f64 / settings.costs.instructions_per_s;

@@ -17,18 +17,40 @@ fn apply(op: AtomicOp, ty: Ty, old: u64, a: u64, b: u64) -> u64 {
     let f64s = f64::from_bits;
     match (op, ty) {
         (AtomicOp::Exch, _) => a,
-        (AtomicOp::Cas, _) => if old == a { b } else { old },
+        (AtomicOp::Cas, _) => {
+            if old == a {
+                b
+            } else {
+                old
+            }
+        }
         (AtomicOp::And, _) => old & a,
         (AtomicOp::Or, _) => old | a,
         (AtomicOp::Xor, _) => old ^ a,
-        (AtomicOp::Inc, _) => if old >= a { 0 } else { old + 1 },
-        (AtomicOp::Dec, _) => if old == 0 || old > a { a } else { old - 1 },
+        (AtomicOp::Inc, _) => {
+            if old >= a {
+                0
+            } else {
+                old + 1
+            }
+        }
+        (AtomicOp::Dec, _) => {
+            if old == 0 || old > a {
+                a
+            } else {
+                old - 1
+            }
+        }
         (AtomicOp::Add, Ty::F32) => u64::from((f32s(old) + f32s(a)).to_bits()),
         (AtomicOp::Add, Ty::F64) => (f64s(old) + f64s(a)).to_bits(),
         (AtomicOp::Add, Ty::F16) => half_add(old, a),
         (AtomicOp::Add, Ty::Bf16) => bf16_add(old, a),
-        (AtomicOp::Add, Ty::F16x2) => half_add(old & 0xffff, a & 0xffff) | half_add(old >> 16, a >> 16) << 16,
-        (AtomicOp::Add, Ty::Bf16x2) => bf16_add(old & 0xffff, a & 0xffff) | bf16_add(old >> 16, a >> 16) << 16,
+        (AtomicOp::Add, Ty::F16x2) => {
+            half_add(old & 0xffff, a & 0xffff) | half_add(old >> 16, a >> 16) << 16
+        }
+        (AtomicOp::Add, Ty::Bf16x2) => {
+            bf16_add(old & 0xffff, a & 0xffff) | bf16_add(old >> 16, a >> 16) << 16
+        }
         (AtomicOp::Add, Ty::U64 | Ty::S64) => old.wrapping_add(a),
         (AtomicOp::Add, _) => u64::from((old as u32).wrapping_add(a as u32)),
         (AtomicOp::Min, Ty::S32) => u64::from((old as i32).min(a as i32) as u32),
@@ -133,14 +155,17 @@ impl Warp {
         let from = self.addresses(&copy.from, mask);
         self.note(shared, Space::Shared, &to, u64::from(copy.bytes), mask, true)?;
         // SAFETY: the lowering named a predicate of this frame.
-        let ignored = copy.ignore.map_or(0, |p| unsafe { self.regs.pred(p.at) } ^ if p.negated { u32::MAX } else { 0 });
+        let ignored = copy
+            .ignore
+            .map_or(0, |p| unsafe { self.regs.pred(p.at) } ^ if p.negated { u32::MAX } else { 0 });
         let mut rest = mask;
         while rest != 0 {
             let lane = rest.trailing_zeros() as usize;
             rest &= rest - 1;
             let bytes = u64::from(copy.bytes);
             let access = |bad| Trap::Access(bad, lane as u32);
-            let target = self.byte(shared, Space::Shared, to[lane], bytes, lane, true).map_err(access)?;
+            let target =
+                self.byte(shared, Space::Shared, to[lane], bytes, lane, true).map_err(access)?;
             let mut read = bytes;
             if copy.source_bytes != NONE {
                 read = self.get_sized(copy.source_bytes, false, lane).min(bytes);

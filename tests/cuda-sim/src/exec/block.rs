@@ -69,7 +69,7 @@ impl Shared<'_> {
         match space {
             Space::Shared => {
                 let inside = high.checked_add(bytes)? <= self.memory.len() as u64 * 8;
-                inside.then(|| self.memory.as_mut_ptr() as isize)
+                inside.then_some(self.memory.as_mut_ptr() as isize)
             }
             Space::Global | Space::Generic | Space::Const => {
                 self.view.bytes += u64::from(mask.count_ones()) * bytes;
@@ -139,11 +139,19 @@ impl Shared<'_> {
 
 impl Warp {
     /// Arrives at a barrier; what to wait for, if anything.
-    pub(super) fn barrier(&mut self, shared: &mut Shared<'_>, barrier: &Barrier, mask: u32) -> Option<Wait> {
+    pub(super) fn barrier(
+        &mut self,
+        shared: &mut Shared<'_>,
+        barrier: &Barrier,
+        mask: u32,
+    ) -> Option<Wait> {
         let first = mask.trailing_zeros() as usize;
         let id = self.get_sized(barrier.id, false, first) as usize % BARRIERS;
-        let wanted =
-            if barrier.count == NONE { 0 } else { self.get_sized(barrier.count, false, first) as u32 };
+        let wanted = if barrier.count == NONE {
+            0
+        } else {
+            self.get_sized(barrier.count, false, first) as u32
+        };
         let state = &mut shared.barriers[id];
         let generation = state.generation;
         if state.arrived == 0 {
@@ -188,8 +196,12 @@ impl Warp {
                     BarrierReduce::Popc => {
                         super::regs::each_lane(*mask, |lane| self.regs.put(*d, lane, count));
                     }
-                    BarrierReduce::And => self.regs.set_pred(*d, if all { u32::MAX } else { 0 }, *mask),
-                    BarrierReduce::Or => self.regs.set_pred(*d, if any { u32::MAX } else { 0 }, *mask),
+                    BarrierReduce::And => {
+                        self.regs.set_pred(*d, if all { u32::MAX } else { 0 }, *mask)
+                    }
+                    BarrierReduce::Or => {
+                        self.regs.set_pred(*d, if any { u32::MAX } else { 0 }, *mask)
+                    }
                 }
             }
             false
@@ -269,7 +281,12 @@ impl Block {
         self.warps = warps;
     }
 
-    fn shared<'a>(&'a mut self, launch: &'a Launch, view: &'a mut View, worker: usize) -> Shared<'a> {
+    fn shared<'a>(
+        &'a mut self,
+        launch: &'a Launch,
+        view: &'a mut View,
+        worker: usize,
+    ) -> Shared<'a> {
         Shared {
             program: &launch.program,
             launch,
@@ -285,7 +302,12 @@ impl Block {
     }
 
     /// Gives every warp a slice; `true` when all are done.
-    pub fn round(&mut self, launch: &Launch, view: &mut View, worker: usize) -> Result<bool, Box<Stopped>> {
+    pub fn round(
+        &mut self,
+        launch: &Launch,
+        view: &mut View,
+        worker: usize,
+    ) -> Result<bool, Box<Stopped>> {
         let mut warps = std::mem::take(&mut self.warps);
         let done = self.round_of(&mut warps, launch, view, worker);
         self.warps = warps;
@@ -300,19 +322,19 @@ impl Block {
         worker: usize,
     ) -> Result<bool, Box<Stopped>> {
         let mut progress = false;
-        for at in 0..self.done.len() {
+        for (at, warp) in warps.iter_mut().enumerate().take(self.done.len()) {
             if self.done[at] {
                 continue;
             }
-            let before = warps[at].instructions;
+            let before = warp.instructions;
             let index = self.index;
             let mut shared = self.shared(launch, view, worker);
-            let outcome = warps[at].run(&mut shared, SLICE).map_err(|trap| {
+            let outcome = warp.run(&mut shared, SLICE).map_err(|trap| {
                 let lane = if let Trap::Access(_, lane) = trap { lane } else { 0 };
                 let thread = (at * LANES) as u32 + lane;
-                Box::new(Stopped { trap, line: warps[at].line, block: index, thread })
+                Box::new(Stopped { trap, line: warp.line, block: index, thread })
             })?;
-            progress |= warps[at].instructions != before;
+            progress |= warp.instructions != before;
             if outcome == Outcome::Done {
                 self.done[at] = true;
                 self.left -= 1;
@@ -320,8 +342,12 @@ impl Block {
             }
         }
         if !progress && self.left > 0 {
-            let waits = warps.iter().enumerate().filter(|(at, _)| !self.done.get(*at).copied().unwrap_or(true));
-            let waits: Vec<_> = waits.map(|(_, warp)| warp.describe_waits(&launch.program)).collect();
+            let waits = warps
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| !self.done.get(*at).copied().unwrap_or(true));
+            let waits: Vec<_> =
+                waits.map(|(_, warp)| warp.describe_waits(&launch.program)).collect();
             let trap = Trap::Deadlock(waits.join("; "));
             let line = warps.first().map_or(0, |warp| warp.line);
             return Err(Box::new(Stopped { trap, line, block: self.index, thread: 0 }));

@@ -145,7 +145,9 @@ impl Launch {
         pool::help(&run, |run, worker| run.work(worker));
         match Arc::try_unwrap(run) {
             Ok(run) => run.into_ended(),
-            Err(run) => std::mem::take(&mut *run.ended.lock().unwrap_or_else(PoisonError::into_inner)),
+            Err(run) => {
+                std::mem::take(&mut *run.ended.lock().unwrap_or_else(PoisonError::into_inner))
+            }
         }
     }
 }
@@ -231,9 +233,12 @@ impl Run {
         for touched in view.touched.unwrap_or_default() {
             match ended.touched.iter_mut().find(|known| known.allocation == touched.allocation) {
                 Some(known) => {
-                    known.read = (known.read.0.min(touched.read.0), known.read.1.max(touched.read.1));
-                    known.written =
-                        (known.written.0.min(touched.written.0), known.written.1.max(touched.written.1));
+                    known.read =
+                        (known.read.0.min(touched.read.0), known.read.1.max(touched.read.1));
+                    known.written = (
+                        known.written.0.min(touched.written.0),
+                        known.written.1.max(touched.written.1),
+                    );
                 }
                 None => ended.touched.push(touched),
             }

@@ -65,7 +65,8 @@ impl Warp {
                 }
             }
         }
-        let dot = |row: usize, column: usize| (0..k).map(|at| a[row][at] * b[at][column]).sum::<f64>();
+        let dot =
+            |row: usize, column: usize| (0..k).map(|at| a[row][at] * b[at][column]).sum::<f64>();
         let integer = matches!(mma.a_ty, MatrixTy::S8 | MatrixTy::U8);
         for lane in 0..LANES {
             let (g, t) = (lane / 4, lane % 4);

@@ -52,17 +52,16 @@ impl Warp {
         let mut out = [0; LANES];
         let frame = if address.frame { u64::from(self.frame.local) } else { 0 };
         let offset = frame.wrapping_add_signed(address.offset);
-        each_lane(mask, |lane| {
-            // SAFETY: the lowering named a register of this frame and its width.
-            let base = unsafe {
-                if address.wide {
-                    self.regs.get::<u64>(address.base, lane)
-                } else {
-                    u64::from(self.regs.get::<u32>(address.base, lane))
-                }
-            };
-            out[lane] = base.wrapping_add(offset);
-        });
+        // SAFETY: the lowering named a register of this frame and its width.
+        unsafe {
+            if address.wide {
+                let base = self.regs.cell::<u64>(address.base);
+                each_lane(mask, |lane| out[lane] = (*base.add(lane)).wrapping_add(offset));
+            } else {
+                let base = self.regs.cell::<u32>(address.base);
+                each_lane(mask, |lane| out[lane] = u64::from(*base.add(lane)).wrapping_add(offset));
+            }
+        }
         out
     }
 
@@ -146,15 +145,12 @@ impl Warp {
     }
 
     /// Loads `M`s into registers of `R`.
-    fn load_as<M: Copy, R: Lane>(
+    fn load_as<M: Copy, R: Lane + From<M>>(
         &mut self,
         shared: &mut Shared<'_>,
         access: &Access,
         mask: u32,
-    ) -> Result<(), Trap>
-    where
-        R: From<M>,
-    {
+    ) -> Result<(), Trap> {
         if access.space == Space::Param && self.load_uniform::<M, R>(shared, access, mask) {
             return Ok(());
         }
@@ -163,6 +159,18 @@ impl Warp {
         let addresses = self.addresses(&access.address, mask);
         self.note(shared, access.space, &addresses, bytes, mask, false)?;
         if let Some(delta) = shared.together(access.space, &addresses, bytes, mask, false) {
+            if access.count == 1 && access.regs[0] != NONE {
+                // SAFETY: the lowering named a register of this frame, and all lanes' bytes lie in
+                // one allocation, aligned.
+                unsafe {
+                    let out = self.regs.cell::<R::Cell>(access.regs[0]);
+                    each_lane(mask, |lane| {
+                        let from = (addresses[lane] as *const M).wrapping_byte_offset(delta);
+                        *out.add(lane) = R::from(*from).put();
+                    });
+                }
+                return Ok(());
+            }
             each_lane(mask, |lane| {
                 let from = (addresses[lane] as *const M).wrapping_byte_offset(delta);
                 // SAFETY: all lanes' bytes lie in one allocation, aligned.
@@ -251,6 +259,17 @@ impl Warp {
         let addresses = self.addresses(&access.address, mask);
         self.note(shared, access.space, &addresses, bytes, mask, true)?;
         let delta = shared.together(access.space, &addresses, bytes, mask, true);
+        if let (Some(delta), 1) = (delta, access.count) {
+            // SAFETY: as for loads.
+            unsafe {
+                let from = self.regs.cell::<R::Cell>(access.regs[0]);
+                each_lane(mask, |lane| {
+                    let to = (addresses[lane] as *mut M).wrapping_byte_offset(delta);
+                    *to = narrow(R::get(*from.add(lane)));
+                });
+            }
+            return Ok(());
+        }
         let mut rest = mask;
         while rest != 0 {
             let lane = rest.trailing_zeros() as usize;
@@ -301,8 +320,11 @@ impl Warp {
         let mut found = None;
         if let Some(races) = &mut shared.races {
             each_lane(mask, |lane| {
-                let (space, at) =
-                    if space == Space::Shared { (space, addresses[lane]) } else { split(addresses[lane]) };
+                let (space, at) = if space == Space::Shared {
+                    (space, addresses[lane])
+                } else {
+                    split(addresses[lane])
+                };
                 if space == Space::Shared && found.is_none() {
                     found = races.access(warp, lane, at, bytes, write, line);
                 }

@@ -52,7 +52,10 @@ struct Open {
 }
 
 /// Calls `work` on this thread and on every free helper; returns when all are done.
-pub fn help<T: Send + Sync + 'static>(what: &Arc<T>, work: impl Fn(&T, usize) + Send + Sync + Copy + 'static) {
+pub fn help<T: Send + Sync + 'static>(
+    what: &Arc<T>,
+    work: impl Fn(&T, usize) + Send + Sync + Copy + 'static,
+) {
     let pool = pool();
     let open = Arc::new(Open::default());
     for _ in 0..pool.helpers {

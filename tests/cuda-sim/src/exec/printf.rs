@@ -21,7 +21,13 @@ impl Warp {
         u64::from_le_bytes(value)
     }
 
-    fn read(&mut self, shared: &mut Shared<'_>, address: u64, bytes: u64, lane: usize) -> Option<u64> {
+    fn read(
+        &mut self,
+        shared: &mut Shared<'_>,
+        address: u64,
+        bytes: u64,
+        lane: usize,
+    ) -> Option<u64> {
         let from = self.byte(shared, Space::Generic, address, bytes, lane, false).ok()?;
         let mut value = [0u8; 8];
         // SAFETY: `byte` checked the range.
@@ -88,7 +94,13 @@ impl Warp {
     }
 
     /// `printf`'s text; arguments lie one after the other, each at a multiple of its size.
-    fn formatted(&mut self, shared: &mut Shared<'_>, format: u64, values: u64, lane: usize) -> String {
+    fn formatted(
+        &mut self,
+        shared: &mut Shared<'_>,
+        format: u64,
+        values: u64,
+        lane: usize,
+    ) -> String {
         let format = self.text(shared, format, lane);
         let mut out = String::new();
         let mut at = values;
@@ -101,7 +113,9 @@ impl Warp {
             let mut spec = String::new();
             let conversion = loop {
                 match rest.next() {
-                    Some(c) if c.is_ascii_alphabetic() && !matches!(c, 'l' | 'h' | 'z' | 'j') => break c,
+                    Some(c) if c.is_ascii_alphabetic() && !matches!(c, 'l' | 'h' | 'z' | 'j') => {
+                        break c;
+                    }
                     Some('%') => break '%',
                     Some(c) => spec.push(c),
                     None => return out,
@@ -112,12 +126,16 @@ impl Warp {
                 continue;
             }
             let long = spec.contains(['l', 'z', 'j']);
-            let bytes = if long || matches!(conversion, 's' | 'p' | 'f' | 'e' | 'g') { 8 } else { 4 };
+            let bytes =
+                if long || matches!(conversion, 's' | 'p' | 'f' | 'e' | 'g') { 8 } else { 4 };
             at = at.next_multiple_of(bytes);
             let value = self.read(shared, at, bytes, lane).unwrap_or(0);
             at += bytes;
             let signed = if bytes == 4 { i64::from(value as i32) } else { value as i64 };
-            let precision = spec.split('.').nth(1).and_then(|p| p.trim_matches(char::is_alphabetic).parse().ok());
+            let precision = spec
+                .split('.')
+                .nth(1)
+                .and_then(|p| p.trim_matches(char::is_alphabetic).parse().ok());
             out.push_str(&match conversion {
                 'd' | 'i' => signed.to_string(),
                 'u' => value.to_string(),

@@ -150,6 +150,12 @@ impl Regs {
 /// Calls `f` for every lane of `mask`.
 #[inline(always)]
 pub fn each_lane(mask: u32, mut f: impl FnMut(usize)) {
+    if mask == FULL {
+        for lane in 0..LANES {
+            f(lane);
+        }
+        return;
+    }
     let mut rest = mask;
     while rest != 0 {
         f(rest.trailing_zeros() as usize);

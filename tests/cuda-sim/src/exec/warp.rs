@@ -8,19 +8,24 @@ use super::block::Shared;
 use super::fault::Trap;
 use super::regs::{FULL, LANES, Regs, each_lane};
 use crate::exec::memory::LOCAL_WINDOW;
-use crate::ir::program::{BarrierReduce, Call, Clock, Function, Inst, Join, NONE, Op, Pass, Predicate, Preset, Program, Special};
+use crate::ir::program::{
+    BarrierReduce, Function, Inst, Join, NONE, Op, Predicate, Preset, Program, Special,
+};
 
-/// Calls inside each other.
-const MAX_DEPTH: usize = 2048;
+/// Jumps backwards after which a group lets another one run.
+const PATIENCE: u32 = 1024;
+
+/// Instructions that the other one runs then.
+const FAIR_SLICE: u64 = 256;
 
 /// Where a call goes back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Caller {
-    pc: u32,
-    function: usize,
-    frame: Frame,
+pub(super) struct Caller {
+    pub(super) pc: u32,
+    pub(super) function: usize,
+    pub(super) frame: Frame,
     /// The call instruction, which tells what the results are.
-    call: u32,
+    pub(super) call: u32,
 }
 
 /// Where a function's registers and variables start.
@@ -44,12 +49,12 @@ pub(super) enum Wait {
 
 /// Lanes at the same place.
 #[derive(Clone, Debug)]
-struct Group {
-    pc: u32,
-    mask: u32,
-    function: usize,
-    frame: Frame,
-    callers: Vec<Caller>,
+pub(super) struct Group {
+    pub(super) pc: u32,
+    pub(super) mask: u32,
+    pub(super) function: usize,
+    pub(super) frame: Frame,
+    pub(super) callers: Vec<Caller>,
     wait: Wait,
 }
 
@@ -80,10 +85,13 @@ pub struct Warp {
     pub(super) local_stride: usize,
     words: Vec<u64>,
     preds: Vec<u32>,
-    groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
     /// Instructions run.
     pub instructions: u64,
-    turn: u64,
+    /// Jumps backwards since another group had its turn.
+    patience: u32,
+    /// The next group is one that others would leave waiting.
+    fair: bool,
     /// The next group goes on without the lanes it waits for.
     forced: bool,
     /// Reductions over barriers that have not opened yet.
@@ -109,7 +117,8 @@ impl Warp {
             preds: Vec::new(),
             groups: Vec::new(),
             instructions: 0,
-            turn: 0,
+            patience: 0,
+            fair: false,
             forced: false,
             pending: Vec::new(),
         }
@@ -140,7 +149,14 @@ impl Warp {
 
     /// Makes room for a frame and fills in what is known before the function starts.
     /// `again` leaves out what is the same in all blocks.
-    fn enter(&mut self, shared: &Shared<'_>, function: &Function, frame: Frame, mask: u32, again: bool) {
+    pub(super) fn enter(
+        &mut self,
+        shared: &Shared<'_>,
+        function: &Function,
+        frame: Frame,
+        mask: u32,
+        again: bool,
+    ) {
         let words = (frame.words + function.words) as usize;
         if self.words.len() * 2 < words {
             self.words.resize(words.div_ceil(2).max(64), 0);
@@ -180,7 +196,7 @@ impl Warp {
         }
     }
 
-    fn point(&mut self, frame: Frame) {
+    pub(super) fn point(&mut self, frame: Frame) {
         self.frame = frame;
         self.regs.words = self.words.as_mut_ptr().cast::<u32>().wrapping_add(frame.words as usize);
         self.regs.preds = self.preds.as_mut_ptr().wrapping_add(frame.preds as usize);
@@ -251,7 +267,7 @@ impl Warp {
         }
     }
 
-    /// The group to run: the deepest, then the lowest. Now and then another one, so that lanes that
+    /// The group to run: the deepest, then the lowest. After many loops another one, so that lanes that
     /// wait for others of their warp do not wait for ever.
     fn choose(&mut self, shared: &Shared<'_>) -> Option<usize> {
         self.merge();
@@ -260,10 +276,9 @@ impl Warp {
             Wait::Barrier { id, generation } => shared.barriers[id].generation != generation,
             Wait::Lanes { members } => members & self.alive & !group.mask == 0,
         };
-        self.turn += 1;
         let best = self.groups.iter().enumerate().filter(|(_, group)| ready(group));
         let key = |group: &Group| (usize::MAX - group.callers.len(), group.pc);
-        let chosen = if self.turn.is_multiple_of(64) {
+        let chosen = if self.fair {
             best.max_by_key(|(_, group)| key(group))
         } else {
             best.min_by_key(|(_, group)| key(group))
@@ -311,14 +326,21 @@ impl Warp {
     }
 
     /// Runs a group until it ends, waits, meets another's place or its time is up.
-    fn run_group(&mut self, shared: &mut Shared<'_>, mut group: Group, end: u64) -> Result<(), Trap> {
+    fn run_group(
+        &mut self,
+        shared: &mut Shared<'_>,
+        mut group: Group,
+        end: u64,
+    ) -> Result<(), Trap> {
         let forced = std::mem::take(&mut self.forced);
+        let fair = std::mem::take(&mut self.fair);
+        let end = if fair { end.min(self.instructions + FAIR_SLICE) } else { end };
         group.wait = Wait::Ready;
         if !self.pending.is_empty() {
             self.finish_reductions(shared);
         }
         let program = shared.program;
-        let mut limit = self.limit(&group);
+        let mut limit = self.limit(&group, fair);
         let mut first = true;
         loop {
             if (group.pc >= limit && !first) || self.instructions >= end {
@@ -341,9 +363,22 @@ impl Warp {
                 continue;
             }
             self.line = inst.line;
+            let from = group.pc;
             match self.step(shared, program, inst, &mut group, mask, forced && first)? {
                 Step::Next => group.pc += 1,
-                Step::Jumped => limit = self.limit(&group),
+                Step::Jumped => {
+                    if group.pc <= from && !self.groups.is_empty() {
+                        self.patience += 1;
+                        if self.patience >= PATIENCE {
+                            // It may wait for lanes that wait for it.
+                            self.patience = 0;
+                            self.fair = true;
+                            self.groups.push(group);
+                            return Ok(());
+                        }
+                    }
+                    limit = self.limit(&group, fair);
+                }
                 Step::Wait(wait) => {
                     group.wait = wait;
                     self.groups.push(group);
@@ -356,17 +391,19 @@ impl Warp {
                     if group.mask == 0 {
                         return Ok(());
                     }
-                    limit = self.limit(&group);
+                    limit = self.limit(&group, fair);
                 }
             }
             first = false;
         }
     }
 
-    /// The lowest place of another group that this one must stop at.
-    fn limit(&self, group: &Group) -> u32 {
+    /// The lowest place of another group that this one must stop at. A group that has its turn out of
+    /// fairness passes by those below.
+    fn limit(&self, group: &Group, fair: bool) -> u32 {
         let others = self.groups.iter().filter(|other| other.callers.len() == group.callers.len());
-        let lower = others.filter(|other| other.wait == Wait::Ready || other.pc >= group.pc);
+        let lower =
+            others.filter(|other| other.pc >= group.pc || (!fair && other.wait == Wait::Ready));
         lower.map(|other| other.pc).min().unwrap_or(u32::MAX)
     }
 
@@ -474,224 +511,6 @@ impl Warp {
         unsafe { self.regs.get(at, mask.trailing_zeros() as usize) }
     }
 
-    fn branch(&mut self, group: &mut Group, taken: u32, target: u32) -> Step {
-        if taken == group.mask {
-            group.pc = target;
-            return Step::Jumped;
-        }
-        if taken == 0 {
-            return Step::Next;
-        }
-        let mut other = group.clone();
-        // The lower place goes first.
-        let next = group.pc + 1;
-        let (low, high) = if target < next { (target, next) } else { (next, target) };
-        let low_mask = if target < next { taken } else { group.mask & !taken };
-        other.mask = group.mask & !low_mask;
-        other.pc = high;
-        group.mask = low_mask;
-        group.pc = low;
-        Step::Split(Box::new(other))
-    }
-
-    fn branch_table(&mut self, group: &mut Group, mask: u32, index: u32, targets: &[u32]) -> Step {
-        let mut rest = mask;
-        while rest != 0 {
-            let first = rest.trailing_zeros() as usize;
-            // SAFETY: the lowering named a register of this frame.
-            let read = |lane: usize| unsafe { self.regs.get::<u32>(index, lane) };
-            let choice = read(first);
-            let mut same = 0;
-            each_lane(rest, |lane| same |= u32::from(read(lane) == choice) << lane);
-            rest &= !same;
-            let mut other = group.clone();
-            other.mask = same;
-            other.pc = targets.get(choice as usize).copied().unwrap_or(group.pc + 1);
-            self.groups.push(other);
-        }
-        group.mask &= !mask;
-        group.pc += 1;
-        if group.mask != 0 {
-            let rest = group.clone();
-            self.groups.push(rest);
-            group.mask = 0;
-        }
-        let mut nothing = group.clone();
-        nothing.mask = 0;
-        Step::Split(Box::new(nothing))
-    }
-
-    fn call(
-        &mut self,
-        shared: &Shared<'_>,
-        program: &Program,
-        group: &mut Group,
-        mask: u32,
-        call: &Call,
-    ) -> Result<Step, Trap> {
-        let from = &program.functions[group.function];
-        let callee = &program.functions[call.function];
-        let frame = Frame {
-            words: group.frame.words + from.words,
-            preds: group.frame.preds + from.preds,
-            local: group.frame.local + from.local_bytes,
-        };
-        let room = (frame.local + callee.local_bytes) as usize <= self.local_stride;
-        if !room || group.callers.len() >= MAX_DEPTH {
-            return Err(Trap::StackOverflow);
-        }
-        let mut stay = group.clone();
-        stay.mask = group.mask & !mask;
-        stay.pc += 1;
-        self.pass(&call.arguments, group.frame, frame, mask);
-        group.callers.push(Caller {
-            pc: group.pc + 1,
-            function: group.function,
-            frame: group.frame,
-            call: group.pc,
-        });
-        group.mask = mask;
-        group.function = call.function;
-        group.frame = frame;
-        group.pc = callee.start;
-        self.enter(shared, callee, frame, mask, false);
-        Ok(Step::Split(Box::new(stay)))
-    }
-
-    /// Copies variables between frames.
-    fn pass(&mut self, passes: &[Pass], from: Frame, to: Frame, mask: u32) {
-        let stride = self.local_stride;
-        let bytes = self.local.as_mut_ptr().cast::<u8>();
-        for pass in passes {
-            each_lane(mask, |lane| {
-                let base = lane * stride;
-                let source = base + (from.local + pass.from) as usize;
-                let target = base + (to.local + pass.to) as usize;
-                // SAFETY: both frames fit in the stack, which was checked when they were made.
-                unsafe {
-                    std::ptr::copy(bytes.add(source), bytes.add(target), pass.bytes as usize);
-                }
-            });
-        }
-    }
-
-    fn ret(&mut self, shared: &mut Shared<'_>, program: &Program, group: &mut Group, mask: u32) -> Step {
-        if group.callers.is_empty() {
-            return self.exit(shared, group, mask);
-        }
-        let mut back = group.clone();
-        back.mask = mask;
-        if let Some(caller) = back.callers.pop() {
-            if let Op::Call(call) = &program.code[caller.call as usize].op {
-                self.pass(&call.results, group.frame, caller.frame, mask);
-            }
-            back.pc = caller.pc;
-            back.function = caller.function;
-            back.frame = caller.frame;
-        }
-        self.leave(group, mask);
-        if group.mask == 0 {
-            *group = back;
-            self.point(group.frame);
-            return Step::Jumped;
-        }
-        Step::Split(Box::new(back))
-    }
-
-    fn leave(&mut self, group: &mut Group, mask: u32) {
-        group.mask &= !mask;
-        group.pc += 1;
-    }
-
-    fn exit(&mut self, shared: &mut Shared<'_>, group: &mut Group, mask: u32) -> Step {
-        self.alive &= !mask;
-        shared.lanes_ended(mask.count_ones());
-        self.leave(group, mask);
-        let mut nothing = group.clone();
-        nothing.mask = 0;
-        Step::Split(Box::new(nothing))
-    }
-
-    /// Instructions that are not worth a quick path.
-    #[inline(never)]
-    fn rare(&mut self, shared: &mut Shared<'_>, op: &Op, mask: u32) -> Result<(), Trap> {
-        match op {
-            Op::Pack { d, wide, bits, parts, parts_wide } => each_lane(mask, |lane| {
-                let mut value = 0u64;
-                for (at, part) in parts.iter().enumerate() {
-                    // SAFETY: the lowering named registers of this frame and their widths.
-                    let part: u64 = unsafe {
-                        if *parts_wide {
-                            self.regs.get(*part, lane)
-                        } else {
-                            u64::from(self.regs.get::<u32>(*part, lane))
-                        }
-                    };
-                    let ones = if *bits >= 64 { u64::MAX } else { (1 << bits) - 1 };
-                    value |= (part & ones) << (at as u32 * bits);
-                }
-                self.put_sized(*d, *wide, lane, value);
-            }),
-            Op::Unpack { a, wide, bits, parts, parts_wide } => each_lane(mask, |lane| {
-                let value = self.get_sized(*a, *wide, lane);
-                let ones = if *bits >= 64 { u64::MAX } else { (1 << bits) - 1 };
-                for (at, part) in parts.iter().enumerate().filter(|(_, part)| **part != NONE) {
-                    self.put_sized(*part, *parts_wide, lane, (value >> (at as u32 * bits)) & ones);
-                }
-            }),
-            Op::Insert { args, wide } => each_lane(mask, |lane| {
-                // SAFETY: the lowering named registers of this frame.
-                let (position, length): (u32, u32) =
-                    unsafe { (self.regs.get(args.c, lane), self.regs.get(args.x, lane)) };
-                let from = self.get_sized(args.a, *wide, lane);
-                let into = self.get_sized(args.b, *wide, lane);
-                let width = if *wide { 64 } else { 32 };
-                let made = super::alu::bits::insert(from, into, position, length, width);
-                self.put_sized(args.d, *wide, lane, made);
-            }),
-            Op::Atomic(atomic) => self.atomic(shared, atomic, mask)?,
-            Op::CopyAsync(copy) => self.copy_async(shared, copy, mask)?,
-            Op::ActiveMask { d } => each_lane(mask, |lane| self.put_sized(*d, false, lane, mask.into())),
-            Op::MovMatrix { d, a } => self.movmatrix(*d, *a),
-            Op::IsSpace(args) => {
-                let mut bits = 0;
-                each_lane(mask, |lane| {
-                    let address = self.get_sized(args.a, args.wide, lane);
-                    let (space, _) = super::memory::split(address);
-                    bits |= u32::from(space == args.space) << lane;
-                });
-                // SAFETY: the lowering named a predicate of this frame.
-                unsafe { self.regs.set_pred(args.p, bits, mask) };
-            }
-            Op::Clock { d, clock } => {
-                let nanos = shared.launch.clock_nanos();
-                let (value, wide) = match clock {
-                    Clock::Clock => (self.instructions, false),
-                    Clock::ClockHigh => (self.instructions >> 32, false),
-                    Clock::Clock64 => (self.instructions, true),
-                    Clock::Globaltimer => (nanos, true),
-                    Clock::GlobaltimerLow => (nanos, false),
-                    Clock::GlobaltimerHigh => (nanos >> 32, false),
-                };
-                each_lane(mask, |lane| self.put_sized(*d, wide, lane, value));
-            }
-            Op::FrameAddress { d, wide, offset } => {
-                let address = u64::from(self.frame.local + offset);
-                each_lane(mask, |lane| self.put_sized(*d, *wide, lane, address));
-            }
-            Op::Builtin { which, arguments, result } => {
-                self.builtin(shared, *which, arguments, *result, mask)?;
-            }
-            Op::Sleep => {
-                self.instructions += 1000;
-                shared.rest();
-            }
-            Op::Fence => shared.passed_fence(self.index),
-            _ => {}
-        }
-        Ok(())
-    }
-
     pub(super) fn get_sized(&self, at: u32, wide: bool, lane: usize) -> u64 {
         // SAFETY: the lowering named a register of this frame and its width.
         unsafe {
@@ -702,15 +521,23 @@ impl Warp {
     pub(super) fn put_sized(&mut self, at: u32, wide: bool, lane: usize, value: u64) {
         // SAFETY: as above.
         unsafe {
-            if wide { self.regs.put(at, lane, value) } else { self.regs.put(at, lane, value as u32) }
+            if wide {
+                self.regs.put(at, lane, value)
+            } else {
+                self.regs.put(at, lane, value as u32)
+            }
         }
     }
 
     /// Where the waiting groups stand, in words.
     pub fn describe_waits(&self, program: &Program) -> String {
         let place = |group: &Group| {
-            let line = program.code.get(group.pc.saturating_sub(1) as usize).map_or(0, |inst| inst.line);
-            format!("warp {} lanes {:#010x} at line {line}: {:?}", self.index, group.mask, group.wait)
+            let line =
+                program.code.get(group.pc.saturating_sub(1) as usize).map_or(0, |inst| inst.line);
+            format!(
+                "warp {} lanes {:#010x} at line {line}: {:?}",
+                self.index, group.mask, group.wait
+            )
         };
         self.groups.iter().map(place).collect::<Vec<_>>().join("; ")
     }
@@ -722,7 +549,7 @@ impl Warp {
 }
 
 /// What follows an instruction.
-enum Step {
+pub(super) enum Step {
     Next,
     Jumped,
     Wait(Wait),

@@ -46,7 +46,9 @@ impl Arena {
         let end = (offset + bytes).min(self.bytes) / PAGE * PAGE;
         if end > first {
             // SAFETY: the part is inside the mapping, and nobody owns what was freed.
-            unsafe { libc::madvise(self.start().add(first).cast(), end - first, libc::MADV_DONTNEED) };
+            unsafe {
+                libc::madvise(self.start().add(first).cast(), end - first, libc::MADV_DONTNEED)
+            };
         }
     }
 }

@@ -80,13 +80,31 @@ impl Table {
         let below = self.live.range(..=address).next_back();
         let above = self.live.range(address..).next();
         let below = below.map(|(&start, &bytes)| {
-            (address - start - bytes, format!("{} bytes after the allocation of {bytes} bytes at {start:#x}", address - start - bytes))
+            (
+                address - start - bytes,
+                format!(
+                    "{} bytes after the allocation of {bytes} bytes at {start:#x}",
+                    address - start - bytes
+                ),
+            )
         });
         let above = above.map(|(&start, &bytes)| {
-            (start - address, format!("{} bytes before the allocation of {bytes} bytes at {start:#x}", start - address))
+            (
+                start - address,
+                format!(
+                    "{} bytes before the allocation of {bytes} bytes at {start:#x}",
+                    start - address
+                ),
+            )
         });
         match (below, above) {
-            (Some(below), Some(above)) => if below.0 <= above.0 { below.1 } else { above.1 },
+            (Some(below), Some(above)) => {
+                if below.0 <= above.0 {
+                    below.1
+                } else {
+                    above.1
+                }
+            }
             (Some(one), None) | (None, Some(one)) => one.1,
             (None, None) => "nothing is allocated there".into(),
         }

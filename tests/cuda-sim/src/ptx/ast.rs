@@ -22,7 +22,8 @@ impl Space {
     pub fn named(word: &str) -> Option<Self> {
         Some(match word {
             "global" => Self::Global,
-            "shared" | "shared::cta" => Self::Shared,
+            // A cluster is one block here.
+            "shared" | "shared::cta" | "shared::cluster" => Self::Shared,
             "local" => Self::Local,
             "const" => Self::Const,
             "param" | "param::entry" | "param::func" => Self::Param,

@@ -4,3 +4,4 @@ pub mod ast;
 pub mod lexer;
 mod operand;
 pub mod parser;
+mod variable;

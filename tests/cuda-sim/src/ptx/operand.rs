@@ -31,7 +31,8 @@ pub fn integer(word: &str) -> Option<i128> {
     if let Some(binary) = lower.strip_prefix("0b") {
         return i128::from_str_radix(binary, 2).ok();
     }
-    if lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|byte| byte.is_ascii_digit()) {
+    if lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return i128::from_str_radix(&lower, 8).ok();
     }
     lower.parse().ok()

@@ -37,7 +37,8 @@ pub struct Random(pub u64);
 
 impl Random {
     pub fn bits(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let shifted = ((self.0 >> 18) ^ self.0) >> 27;
         (shifted as u32).rotate_right((self.0 >> 59) as u32)
     }

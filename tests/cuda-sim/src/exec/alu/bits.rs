@@ -14,13 +14,19 @@ macro_rules! sized {
     };
 }
 macro_rules! same1 {
-    ($T:ty, |$a:ident| $body:expr) => { fast!(map1::<$T, $T>, |$a| $body) };
+    ($T:ty, |$a:ident| $body:expr) => {
+        fast!(map1::<$T, $T>, |$a| $body)
+    };
 }
 macro_rules! same2 {
-    ($T:ty, |$a:ident, $b:ident| $body:expr) => { fast!(map2::<$T, $T, $T>, |$a, $b| $body) };
+    ($T:ty, |$a:ident, $b:ident| $body:expr) => {
+        fast!(map2::<$T, $T, $T>, |$a, $b| $body)
+    };
 }
 macro_rules! shift {
-    ($T:ty, |$a:ident, $b:ident| $body:expr) => { fast!(map2::<$T, u32, $T>, |$a, $b| $body) };
+    ($T:ty, |$a:ident, $b:ident| $body:expr) => {
+        fast!(map2::<$T, u32, $T>, |$a, $b| $body)
+    };
 }
 macro_rules! count {
     ($T:ty, |$a:ident| $body:expr) => { un!(|$a: $T| -> u32 $body) };

@@ -1,4 +1,9 @@
 //! Comparisons: `setp`, `set`, `testp`.
+#![allow(
+    clippy::neg_cmp_op_on_partial_ord,
+    clippy::double_comparisons,
+    reason = "what is unordered tells comparisons apart"
+)]
 
 use half::{bf16, f16};
 
@@ -55,7 +60,6 @@ macro_rules! float_orders {
 }
 
 /// The comparison a modifier names. Subnormal values count as zero where `flush` is set.
-#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "unordered comparisons are meant")]
 pub fn test(cmp: &str, ty: Ty, flush: bool) -> Option<TestFn> {
     match ty {
         Ty::U16 => orders!(cmp, u16),

@@ -41,7 +41,11 @@ pub struct Conversion {
 /// The function of a conversion, and its detail.
 pub fn convert(what: Conversion) -> Option<(AluFn, u32)> {
     let natural = what.wide == what.to.wide() && what.wide_source == what.from.wide();
-    if natural && !what.saturate && !what.flush && let Some(quick) = quick(what) {
+    if natural
+        && !what.saturate
+        && !what.flush
+        && let Some(quick) = quick(what)
+    {
         return Some((quick, 0));
     }
     let flag = |on: bool, bit| if on { bit } else { 0 };
@@ -268,8 +272,14 @@ mod tests {
     #[test]
     fn integers_become_the_nearest_float() {
         assert_eq!(int_to_float(16_777_217, Ty::F32, Mode::Up) as u32, 16_777_218f32.to_bits());
-        assert_eq!(int_to_float(-16_777_217, Ty::F32, Mode::Zero) as u32, (-16_777_216f32).to_bits());
-        assert_eq!(int_to_float(i128::from(u64::MAX), Ty::F64, Mode::Nearest), (u64::MAX as f64).to_bits());
+        assert_eq!(
+            int_to_float(-16_777_217, Ty::F32, Mode::Zero) as u32,
+            (-16_777_216f32).to_bits()
+        );
+        assert_eq!(
+            int_to_float(i128::from(u64::MAX), Ty::F64, Mode::Nearest),
+            (u64::MAX as f64).to_bits()
+        );
     }
 
     #[test]

@@ -294,8 +294,12 @@ pub fn with_carry(op: &str, part: &str, ty: Ty) -> Option<AluFn> {
         Ty::U32 | Ty::S32 if part != "hi" || ty == Ty::U32 => carry_ops!(u32, op, part),
         Ty::U64 | Ty::S64 if part != "hi" || ty == Ty::U64 => carry_ops!(u64, op, part),
         Ty::S32 => {
-            carrying!(u32, |r, i, l| i128::from(hi_s32(r.get(i.a, l), r.get(i.b, l)) as u32)
-                + i128::from(r.get::<u32>(i.c, l)), false)
+            carrying!(
+                u32,
+                |r, i, l| i128::from(hi_s32(r.get(i.a, l), r.get(i.b, l)) as u32)
+                    + i128::from(r.get::<u32>(i.c, l)),
+                false
+            )
         }
         _ => return None,
     })

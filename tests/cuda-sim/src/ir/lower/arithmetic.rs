@@ -1,8 +1,9 @@
 //! Arithmetic instructions.
 
 use super::super::program::{Clock, Join, NONE, Op, Predicate};
-use super::function::{Lowering, Refusal, operand, type_of, types_of};
+use super::function::{Lowering, Refusal};
 use super::names::Kind;
+use super::operands::{operand, type_of, types_of};
 use crate::exec::alu::convert::{Conversion, convert};
 use crate::exec::alu::ty::Ty;
 use crate::exec::alu::{bits, compare, convert as conversions, float, half_float, integer};
@@ -63,7 +64,13 @@ impl Lowering<'_> {
     }
 
     /// `f` over operands of these types, the first being the result's.
-    fn apply(&mut self, i: &Instruction, f: Option<AluFn>, x: u32, tys: &[Ty]) -> Result<Args, Refusal> {
+    fn apply(
+        &mut self,
+        i: &Instruction,
+        f: Option<AluFn>,
+        x: u32,
+        tys: &[Ty],
+    ) -> Result<Args, Refusal> {
         let f = f.ok_or_else(|| unsupported(i))?;
         let mut args = Args { x, ..Args::default() };
         let places = [&mut args.a, &mut args.b, &mut args.c];
@@ -290,7 +297,9 @@ impl Lowering<'_> {
             let base = op.trim_end_matches('c');
             let x = integer::carry_detail(op.ends_with('c'), i.has("cc"));
             let count = i.operands.len();
-            return self.apply(i, integer::with_carry(base, part, ty), x, &vec![ty; count]).map(drop);
+            return self
+                .apply(i, integer::with_carry(base, part, ty), x, &vec![ty; count])
+                .map(drop);
         }
         if is_half(ty) {
             let nan = i.has("NaN");
@@ -321,7 +330,8 @@ impl Lowering<'_> {
             "mul24" => self.apply(i, integer::mul24(op, part, ty), 0, &[ty, ty, ty]),
             "mad24" => self.apply(i, integer::mul24(op, part, ty), 0, &[ty, ty, ty, ty]),
             _ => {
-                let args = self.apply(i, integer::binary(op, ty, i.has("sat")), 0, &[ty, ty, ty])?;
+                let args =
+                    self.apply(i, integer::binary(op, ty, i.has("sat")), 0, &[ty, ty, ty])?;
                 if i.has("relu") {
                     return Err(unsupported(i));
                 }
@@ -362,7 +372,10 @@ impl Lowering<'_> {
             let d = self.pred(operand(i, 0)?)?;
             let a = self.pred(operand(i, 1)?)?;
             let b = if op == "not" { a } else { self.pred(operand(i, 2)?)? };
-            self.alu(compare::logic(op).ok_or_else(|| unsupported(i))?, Args { d, a, b, c: 0, x: 0 });
+            self.alu(
+                compare::logic(op).ok_or_else(|| unsupported(i))?,
+                Args { d, a, b, c: 0, x: 0 },
+            );
             return Ok(());
         }
         let u32s = Ty::U32;

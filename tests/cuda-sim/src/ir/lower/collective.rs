@@ -1,7 +1,8 @@
 //! Instructions of a whole warp.
 
 use super::super::program::{AtomicOp, MatrixTy, Mma, NONE, Op, Shuffle, Vote};
-use super::function::{Lowering, Refusal, operand, type_of, types_of};
+use super::function::{Lowering, Refusal};
+use super::operands::{operand, type_of, types_of};
 use crate::exec::alu::ty::Ty;
 use crate::ptx::ast::{Instruction, Operand};
 
@@ -55,11 +56,7 @@ impl Lowering<'_> {
         let a = self.value(operand(i, 1)?, Ty::U32)?;
         let b = self.value(operand(i, 2)?, Ty::U32)?;
         let c = self.value(operand(i, 3)?, Ty::U32)?;
-        let members = if i.has("sync") {
-            self.value(operand(i, 4)?, Ty::U32)?
-        } else {
-            NONE
-        };
+        let members = if i.has("sync") { self.value(operand(i, 4)?, Ty::U32)? } else { NONE };
         self.emit(Op::Shuffle { mode, d, p, a, b, c, members });
         Ok(())
     }
@@ -80,11 +77,7 @@ impl Lowering<'_> {
             self.pred(operand(i, 0)?)?
         };
         let a = self.predicate(operand(i, 1)?)?;
-        let members = if i.has("sync") {
-            self.value(operand(i, 2)?, Ty::U32)?
-        } else {
-            NONE
-        };
+        let members = if i.has("sync") { self.value(operand(i, 2)?, Ty::U32)? } else { NONE };
         self.emit(Op::Vote { vote, d, a, members });
         Ok(())
     }

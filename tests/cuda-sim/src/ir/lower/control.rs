@@ -1,7 +1,8 @@
 //! Jumps, calls, barriers.
 
 use super::super::program::{Barrier, BarrierReduce, Builtin, Call, NONE, Op, Pass};
-use super::function::{Lowering, Refusal, operand};
+use super::function::{Lowering, Refusal};
+use super::operands::operand;
 use crate::exec::alu::ty::Ty;
 use crate::ptx::ast::{Instruction, Operand};
 
@@ -59,11 +60,10 @@ impl Lowering<'_> {
             self.emit(Op::Builtin { which, arguments, result });
             return Ok(());
         }
-        let function = *self
-            .symbols
-            .functions
-            .get(name)
-            .ok_or_else(|| format!("unknown function {name} (indirect calls are unsupported)"))?;
+        let function =
+            *self.symbols.functions.get(name).ok_or_else(|| {
+                format!("unknown function {name} (indirect calls are unsupported)")
+            })?;
         let layout = &self.layouts[function];
         let mut call = Call { function, arguments: Vec::new(), results: Vec::new() };
         for (argument, (to, bytes)) in arguments.iter().zip(&layout.params) {

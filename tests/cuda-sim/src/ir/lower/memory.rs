@@ -3,8 +3,9 @@
 use super::super::program::{
     Access, Address, Atomic, AtomicOp, CopyAsync, IsSpaceArgs, LdMatrix, NONE, Op,
 };
-use super::function::{DYNAMIC, Lowering, Refusal, operand, type_of};
+use super::function::{DYNAMIC, Lowering, Refusal};
 use super::names::Kind;
+use super::operands::{operand, type_of};
 use crate::exec::alu::ty::Ty;
 use crate::exec::alu::{bits, integer};
 use crate::exec::memory::window;
@@ -41,6 +42,15 @@ impl Lowering<'_> {
             "st" => self.store(i)?,
             "atom" | "red" => self.atomic(i)?,
             "cvta" => self.cvta(i)?,
+            "createpolicy" => {
+                // Caches have no policy here.
+                let args = Args {
+                    d: self.result(operand(i, 0)?, true)?,
+                    a: self.names.number(0, true),
+                    ..Args::default()
+                };
+                self.alu(bits::logic("mov", Ty::U64).ok_or("no move")?, args);
+            }
             "isspacep" => self.is_space(i)?,
             "cp" => self.copy_async(i)?,
             "ldmatrix" | "stmatrix" => self.ldmatrix(i)?,
@@ -82,7 +92,12 @@ impl Lowering<'_> {
     }
 
     /// The registers of a load or store, and whether they have 64 bits.
-    fn data(&mut self, operand: &Operand, ty: Ty, write: bool) -> Result<(Vec<u32>, bool), Refusal> {
+    fn data(
+        &mut self,
+        operand: &Operand,
+        ty: Ty,
+        write: bool,
+    ) -> Result<(Vec<u32>, bool), Refusal> {
         let single = std::slice::from_ref(operand);
         let parts = if let Operand::Vector(parts) = operand { parts.as_slice() } else { single };
         let mut wide = ty.wide();
@@ -94,7 +109,13 @@ impl Lowering<'_> {
             }
         }
         let sink = Operand::Name("_".into());
-        let value_ty = if wide == ty.wide() { ty } else if wide { Ty::U64 } else { Ty::U32 };
+        let value_ty = if wide == ty.wide() {
+            ty
+        } else if wide {
+            Ty::U64
+        } else {
+            Ty::U32
+        };
         let regs = parts
             .iter()
             .map(|part| match part {
@@ -106,7 +127,13 @@ impl Lowering<'_> {
         Ok((regs, wide))
     }
 
-    fn access(&mut self, i: &Instruction, data: &Operand, at: &Operand, write: bool) -> Result<Access, Refusal> {
+    fn access(
+        &mut self,
+        i: &Instruction,
+        data: &Operand,
+        at: &Operand,
+        write: bool,
+    ) -> Result<Access, Refusal> {
         let ty = type_of(i)?;
         if ty == Ty::B128 || ty == Ty::Pred {
             return Err(format!("unsupported type in {}", i.opcode()));
@@ -136,6 +163,9 @@ impl Lowering<'_> {
     fn atomic(&mut self, i: &Instruction) -> Result<(), Refusal> {
         let op = atomic_op(i).ok_or_else(|| format!("unsupported instruction {}", i.opcode()))?;
         let ty = type_of(i)?;
+        if ty == Ty::B128 {
+            return Err(format!("unsupported instruction {}", i.opcode()));
+        }
         let first = usize::from(i.words[0] == "atom");
         if matches!(operand(i, first + 1)?, Operand::Vector(_)) {
             return self.atomic_vector(i, op, ty, first);
@@ -149,7 +179,13 @@ impl Lowering<'_> {
     }
 
     /// Vectors of atomics are atomic element by element.
-    fn atomic_vector(&mut self, i: &Instruction, op: AtomicOp, ty: Ty, first: usize) -> Result<(), Refusal> {
+    fn atomic_vector(
+        &mut self,
+        i: &Instruction,
+        op: AtomicOp,
+        ty: Ty,
+        first: usize,
+    ) -> Result<(), Refusal> {
         let (address, space) = self.address(operand(i, first)?, space_of(i))?;
         let (sources, _) = self.data(operand(i, first + 1)?, ty, false)?;
         let results = if first == 1 { self.data(operand(i, 0)?, ty, true)?.0 } else { Vec::new() };

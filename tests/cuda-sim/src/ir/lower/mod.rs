@@ -6,6 +6,7 @@ mod control;
 mod function;
 mod memory;
 mod names;
+mod operands;
 
 use std::collections::HashMap;
 
