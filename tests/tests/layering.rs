@@ -15,9 +15,16 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("drawloom-scheduler-core", &[]),
     ("drawloom-scheduler", &["drawloom-scheduler-core", "drawloom-proto", "drawloom-signature"]),
     ("drawloom-executor-core", &[]),
+    ("drawloom-cuda", &["drawloom-kernels-gpu"]),
     (
         "drawloom-executor",
-        &["drawloom-executor-core", "drawloom-proto", "drawloom-kernels", "drawloom-signature"],
+        &[
+            "drawloom-executor-core",
+            "drawloom-cuda",
+            "drawloom-proto",
+            "drawloom-kernels",
+            "drawloom-signature",
+        ],
     ),
     ("drawloom-client", &["drawloom-proto", "drawloom-signature"]),
     (
@@ -34,6 +41,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "drawloom-proto",
             "drawloom-scheduler",
             "drawloom-executor",
+            "drawloom-cuda",
             "drawloom-client",
             "drawloom-cluster",
             "drawloom-graphfile",

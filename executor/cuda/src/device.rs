@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn uuids_have_five_parts() {
-        let bytes = std::array::from_fn(|place| place as std::ffi::c_char * 17);
+        let bytes = std::array::from_fn(|place| (place as u8 * 17).cast_signed());
         assert_eq!(uuid(bytes), "GPU-00112233-4455-6677-8899-aabbccddeeff");
     }
 }

@@ -40,11 +40,15 @@ pub struct Kernel {
 struct Variables<'a> {
     context: &'a Context,
     allocated: Vec<u64>,
+    /// Whether the device had no memory for one.
+    is_full: bool,
 }
 
 impl Globals for Variables<'_> {
     fn allocate(&mut self, bytes: usize, _align: usize) -> Option<u64> {
-        let address = self.context.device.allocate(bytes as u64).ok()?;
+        let address = self.context.device.allocate(bytes as u64);
+        self.is_full |= address.is_err();
+        let address = address.ok()?;
         self.context.allocated(address, None);
         self.allocated.push(address);
         Some(address)
@@ -81,8 +85,17 @@ impl Module {
             );
             return Err(Code::NO_BINARY);
         }
-        let mut variables = Variables { context, allocated: Vec::new() };
-        let program = lower(&module, &mut variables).map_err(|error| refused(&error))?;
+        let mut variables = Variables { context, allocated: Vec::new(), is_full: false };
+        let program = match lower(&module, &mut variables) {
+            Ok(program) => program,
+            Err(error) => {
+                for address in &variables.allocated {
+                    let _ = context.release(*address);
+                }
+                let is_full = variables.is_full;
+                return Err(if is_full { Code::OUT_OF_MEMORY } else { refused(&error) });
+            }
+        };
         Ok(Arc::new(Self {
             handle: handles::fresh(),
             context: Arc::clone(context),
