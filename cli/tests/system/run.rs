@@ -61,6 +61,22 @@ fn a_network_of_convolutions_is_trained_too() {
 }
 
 #[test]
+fn simulated_gpus_learn_the_same_and_say_what_they_are() {
+    let file = example("digits/digits.star");
+    let small = ["-p", "epochs=1", "-p", "shards=2", "-p", "hidden=32"];
+    let accuracy = |more: &[&str]| {
+        let said = say(&[&["--json", "run", &file], &small[..], more].concat());
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        (said.last()["outputs"]["accuracy"].as_f64().expect("a number"), said.err)
+    };
+    let (on_cores, _) = accuracy(&["--no-gpus"]);
+    let (on_gpus, told) = accuracy(&["--simulated-gpus", "2"]);
+    assert!(told.contains("2 SIMULATED GPU(s)"), "{told}");
+    // Sums are added up in another order there.
+    assert!((on_cores - on_gpus).abs() < 0.02, "{on_cores} {on_gpus}");
+}
+
+#[test]
 fn a_policy_is_learnt_by_playing() {
     let file = example("cartpole/cartpole.star");
     let small = ["-p", "rounds=2", "-p", "players=2", "-p", "episodes=1", "-p", "tested=4"];

@@ -31,10 +31,16 @@ struct Memory {
 }
 
 impl Runner {
-    /// The first device, where there is one. `DRAWLOOM_LIBCUDA` names a driver's library to use.
+    /// The first device. `DRAWLOOM_LIBCUDA` names a driver's library to use; where none is named and
+    /// the system has none, it is the simulated one.
     pub fn open() -> Option<Self> {
         if let Some(path) = std::env::var_os("DRAWLOOM_LIBCUDA") {
             preload(&path);
+        // SAFETY: this only looks for the library.
+        } else if !unsafe { sys::is_culib_present() }
+            && let Some(path) = drawloom_cuda_sim::client::library_path()
+        {
+            preload(path.as_os_str());
         }
         // SAFETY: this only looks for the library.
         if !unsafe { sys::is_culib_present() } {
