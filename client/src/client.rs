@@ -155,7 +155,7 @@ impl Client {
     /// Waits until tasks of a job have ended; their states, in the order of `tasks`.
     ///
     /// `waiter` is the running attempt of the same job, its task and its number, that does nothing
-    /// until then: others have its cores. See [`TaskContext`] for programs that tasks run.
+    /// until then: others have its cores. See [`TaskContext`](crate::TaskContext) for programs that tasks run.
     ///
     /// # Errors
     /// There is no such job or task, the attempt does not run, or it would wait for itself.
