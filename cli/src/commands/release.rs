@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::connect;
 use crate::args::Global;
-use crate::output;
+use crate::output::{self, note};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,18 +26,26 @@ pub struct Release {
 }
 
 impl Release {
-    /// Releases one after another.
+    /// Releases one after another, also behind one that cannot be.
     ///
     /// # Errors
-    /// There is no such object, or it was released before.
+    /// There is no such object, or it was released before: told of the first when all were tried.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let client = connect(global).await?;
+        let mut refused = None;
         for object in self.objects {
-            client.release(object).await.with_context(|| object.to_string())?;
+            let released = client.release(object).await.with_context(|| object.to_string());
             if global.json {
-                output::json(&json!({ "object": object.to_string(), "released": true }))?;
+                let is_released = released.is_ok();
+                output::json(&json!({ "object": object.to_string(), "released": is_released }))?;
+            }
+            if let Err(error) = released {
+                match refused {
+                    None => refused = Some(error),
+                    Some(_) => note!("{error:#}"),
+                }
             }
         }
-        Ok(ExitCode::SUCCESS)
+        refused.map_or(Ok(ExitCode::SUCCESS), Err)
     }
 }

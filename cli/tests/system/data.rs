@@ -34,6 +34,13 @@ fn objects_go_in_and_come_out() {
             assert!(gone.err.contains("no object"), "{}", gone.err);
         }
     }
+    // One that is not there keeps nobody from releasing the next.
+    fs::write(path("in"), "x").expect("written");
+    let object = cluster.say(&["put", &path("in")]).out.trim().to_owned();
+    let unknown = object.replace(|c: char| c.is_ascii_hexdigit() && c != 'b', "0");
+    let both = cluster.say(&["release", &unknown, &object]);
+    assert_eq!(both.code, Some(2), "{}", both.err);
+    assert!(both.err.contains(&unknown), "{}", both.err);
     assert_eq!(cluster.say(&["--json", "objects"]).json(), [] as [serde_json::Value; 0]);
 }
 
