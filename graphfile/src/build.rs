@@ -78,7 +78,6 @@ impl Builder {
     /// Where a data file is, absolutely, for processes on this machine.
     pub fn path_of(&self, name: &str) -> Checked<String> {
         let path = self.source.locate(name)?;
-        let path = std::path::absolute(&path).unwrap_or(path);
         path.into_os_string()
             .into_string()
             .map_err(|path| Fault::new(format!("{} is not Unicode", path.display())))

@@ -22,7 +22,7 @@ use rayon::ThreadPoolBuilder;
 use self::cases::{Case, case};
 use self::figure::Timed;
 use self::roofline::Roofline;
-use crate::record::{KernelFigures, Mode, Record, median};
+use crate::record::{KernelFigures, Mode, Record, Sample, median};
 use crate::suite::Bench;
 
 /// Kernels that are not measured: they do nothing, or as much as they are told to.
@@ -136,23 +136,10 @@ fn figures(kernel: Option<&'static str>, timed: &Timed, against: &str) -> Kernel
     }
 }
 
-fn record(bench: Bench, mut values: Vec<f64>, figures: KernelFigures) -> Record {
-    Record {
-        bench: bench.name(),
-        mode: Mode::Embedded,
-        transport: None,
-        value: median(&mut values),
-        unit: "ratio",
-        runs: values.len(),
-        min: values.iter().copied().fold(f64::INFINITY, f64::min),
-        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        p99: None,
-        tasks: 0,
-        target: None,
-        p99_target: None,
-        met: None,
-        kernel: Some(figures),
-    }
+fn record(bench: Bench, values: Vec<f64>, figures: KernelFigures) -> Record {
+    let samples: Vec<Sample> = values.into_iter().map(Sample::new).collect();
+    let record = Record::new(bench.name(), Mode::Embedded, "ratio", 0, &samples);
+    Record { kernel: Some(figures), ..record }
 }
 
 #[cfg(test)]

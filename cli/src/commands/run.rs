@@ -82,8 +82,11 @@ impl Run {
             return run_graph(global, &client, loaded, timeline, &mut interrupts).await;
         }
         let mut config = self.cluster_config();
-        let mut variants = loaded.graph.templates.iter().flat_map(|template| &template.variants);
-        config.serves_processes = variants.any(Variant::spawns);
+        let variants = || loaded.graph.templates.iter().flat_map(|template| &template.variants);
+        config.serves_processes = variants().any(Variant::spawns);
+        // Drivers take long to start: only for who asks for a device, or may add tasks that do.
+        let may_want_gpus = config.serves_processes || variants().any(|v| v.request.gpu.is_some());
+        config.executor.offers_gpus &= may_want_gpus;
         let mut cluster = Embedded::start(config).await?;
         let client = cluster.client();
         let code = tokio::select! {
@@ -218,24 +221,21 @@ impl Report {
 
     /// Names the first tasks that failed, with their names where the scheduler still knows them.
     async fn show_failures(&self, client: &Client) {
-        for (task, failure) in self.tally.failures() {
+        let mut failures = self.tally.failures().to_vec();
+        // Those that failed as they were submitted are no events.
+        if failures.is_empty() && self.tally.failed() > 0 {
+            let page = PageRequest { size: FIRST_FAILURES, ..PageRequest::default() };
+            let failed = client.tasks(self.job, page, vec![TaskState::Failed]).await;
+            let views = failed.map(|page| page.items).unwrap_or_default().into_iter();
+            failures.extend(views.filter_map(|view| Some((view.task, view.failure?))));
+        }
+        for (task, failure) in &failures {
             let view = client.describe_task(self.job, TaskRef::Index(*task)).await;
             let name = view.ok().and_then(|view| view.name);
             let name = name.map_or_else(|| format!("task {task}"), |name| format!("task {name:?}"));
             note!("{name} failed: {failure}");
         }
-        let mut told = self.tally.failures().len() as u32;
-        // Those that failed as they were submitted are no events.
-        if told == 0 && self.tally.failed() > 0 {
-            let page = PageRequest { size: FIRST_FAILURES, ..PageRequest::default() };
-            let failed = client.tasks(self.job, page, vec![TaskState::Failed]).await;
-            for view in failed.map(|page| page.items).unwrap_or_default() {
-                let Some(failure) = view.failure else { continue };
-                let name = view.name.map(|name| format!("{name:?}"));
-                note!("task {} failed: {failure}", name.unwrap_or_else(|| view.task.to_string()));
-                told += 1;
-            }
-        }
+        let told = failures.len() as u32;
         if self.tally.failed() > told {
             note!(
                 "and {} more, see `drawloom tasks JOB --state failed`",

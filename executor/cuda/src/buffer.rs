@@ -25,11 +25,6 @@ impl Buffer {
         self.len == 0
     }
 
-    /// The device that has them, by the driver's number.
-    pub fn ordinal(&self) -> usize {
-        self.slice.ordinal()
-    }
-
     /// Whether nobody else has a clone.
     pub fn is_unshared(&self) -> bool {
         Arc::strong_count(&self.slice) == 1

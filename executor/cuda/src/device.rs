@@ -83,11 +83,6 @@ impl Device {
         &self.properties
     }
 
-    /// The number that the driver gives it.
-    pub fn ordinal(&self) -> usize {
-        self.context.ordinal()
-    }
-
     /// Bytes of memory that are free now, whoever uses the others.
     ///
     /// # Errors
@@ -132,17 +127,6 @@ impl Device {
         let copied = self.copy_out.memcpy_dtoh(&view, &mut into[..len]);
         copied.map_err(Error::driver("copy to the host"))?;
         self.copy_out.synchronize().map_err(Error::driver("copy to the host"))
-    }
-
-    /// A copy of a buffer of another device on this one.
-    ///
-    /// # Errors
-    /// There is no memory, or one of the devices fails.
-    pub fn copy_from_peer(&self, other: &Device, buffer: &Buffer) -> Result<Buffer, Error> {
-        // By way of the host, which every pair of devices can.
-        let mut staged = vec![0; buffer.len];
-        other.download(buffer, &mut staged)?;
-        self.upload(&staged)
     }
 
     /// Memory that a stream may write. An allocation of nothing is not one, so it is made longer.

@@ -44,29 +44,6 @@ impl Error {
             _ => Error::driver(what)(error),
         }
     }
-
-    /// Whether the device, or this process's hold on it, is of no more use: the driver answers every
-    /// further request alike.
-    pub fn is_fatal(&self) -> bool {
-        let Error::Device { code, .. } = self else { return false };
-        matches!(
-            code,
-            CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
-                | CUresult::CUDA_ERROR_LAUNCH_FAILED
-                | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT
-                | CUresult::CUDA_ERROR_ASSERT
-                | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
-                | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
-                | CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
-                | CUresult::CUDA_ERROR_INVALID_PC
-                | CUresult::CUDA_ERROR_HARDWARE_STACK_ERROR
-                | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE
-                | CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE
-                | CUresult::CUDA_ERROR_DEVICE_NOT_LICENSED
-                | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
-                | CUresult::CUDA_ERROR_UNKNOWN
-        )
-    }
 }
 
 /// What the driver says of its code, where it says anything.

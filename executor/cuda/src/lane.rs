@@ -188,13 +188,6 @@ impl Lane {
     }
 }
 
-impl Flight {
-    /// Whether it has ended.
-    pub fn has_landed(&self) -> bool {
-        self.landed.is_complete()
-    }
-}
-
 /// Where a plan's memory is.
 #[derive(Default)]
 struct Addresses<'a> {

@@ -11,7 +11,7 @@ use drawloom_cuda::{Buffer, Device, Error, Lane, Missing, devices};
 use drawloom_executor_core::RoomFor;
 use drawloom_model::{
     AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, Failure, FailureKind,
-    INLINE_LIMIT_BYTES, KernelCall, ObjectKey, ObjectType, Value,
+    KernelCall, ObjectKey, ObjectType, Value,
 };
 
 use crate::store::Store;
@@ -224,20 +224,13 @@ impl Unit {
         let keys = (work.first_output.index..)
             .map(|index| ObjectKey { job: work.first_output.job, index });
         for (object, (object_type, buffer)) in keys.zip(outputs) {
-            let data = if buffer.len() <= INLINE_LIMIT_BYTES {
-                let mut bytes = vec![0; buffer.len()];
-                self.device.download(&buffer, &mut bytes).map_err(&failed)?;
-                bytes.into()
-            } else {
-                let purpose = RoomFor::Attempt(work.attempt);
-                let draft = store.allocate_blocking(object.job, buffer.len(), purpose);
-                let mut draft = draft
-                    .map_err(|full| Failure::new(FailureKind::OutOfMemory, full.to_string()))?;
-                self.device.download(&buffer, draft.bytes_mut()).map_err(&failed)?;
-                draft.freeze()
-            };
+            let purpose = RoomFor::Attempt(work.attempt);
+            let place = store.buffer_blocking(object.job, buffer.len(), purpose);
+            let mut place =
+                place.map_err(|full| Failure::new(FailureKind::OutOfMemory, full.to_string()))?;
+            self.device.download(&buffer, place.bytes_mut()).map_err(&failed)?;
             self.keep(object, buffer);
-            values.push(Value { object_type, data });
+            values.push(Value { object_type, data: place.freeze() });
         }
         Ok(values)
     }

@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use drawloom_executor_core::RoomFor;
 use drawloom_kernels::{CpuContext, KernelError, Operand, Outputs};
-use drawloom_model::{
-    AttemptId, Failure, FailureKind, INLINE_LIMIT_BYTES, KernelCall, MILLI, ObjectType, Value,
-};
+use drawloom_model::{AttemptId, Failure, FailureKind, KernelCall, MILLI, ObjectType, Value};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Job, RunContext};
-use crate::store::{Draft, NoRoom, Store};
+use crate::store::{Buffer, NoRoom, Store};
 
 /// Runs a kernel on this thread, or on a pool of as many threads as the attempt has cores.
 pub(super) fn run(
@@ -113,19 +110,6 @@ struct StoreOutputs<'s> {
     full: Option<NoRoom>,
 }
 
-enum Buffer {
-    Arena(Draft),
-    /// Longer than the output, which begins where the alignment wants it.
-    Heap {
-        bytes: Vec<u8>,
-        start: usize,
-        len: usize,
-    },
-}
-
-/// What kernels ask of their outputs' places.
-const ALIGNMENT: usize = 64;
-
 impl Outputs for StoreOutputs<'_> {
     fn create(&mut self, types: &[ObjectType]) -> Result<Vec<&mut [u8]>, KernelError> {
         for object_type in types {
@@ -153,12 +137,8 @@ impl<'s> StoreOutputs<'s> {
     fn buffer(&mut self, bytes: u64) -> Result<Buffer, KernelError> {
         let full = KernelError::OutOfMemory { bytes };
         let len = usize::try_from(bytes).map_err(|_| full.clone())?;
-        if len <= INLINE_LIMIT_BYTES {
-            return Ok(Buffer::on_heap(len));
-        }
         let (job, purpose) = (self.attempt.task.job, RoomFor::Attempt(self.attempt));
-        let draft = self.store.allocate_blocking(job, len, purpose);
-        draft.map(Buffer::Arena).map_err(|error| {
+        self.store.buffer_blocking(job, len, purpose).map_err(|error| {
             self.full = Some(error);
             full
         })
@@ -167,27 +147,5 @@ impl<'s> StoreOutputs<'s> {
     fn finish(self) -> Vec<Value> {
         let values = self.made.into_iter();
         values.map(|(object_type, buffer)| Value { object_type, data: buffer.freeze() }).collect()
-    }
-}
-
-impl Buffer {
-    fn on_heap(len: usize) -> Self {
-        let bytes = vec![0; len + ALIGNMENT];
-        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        Buffer::Heap { bytes, start, len }
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Buffer::Arena(draft) => draft.bytes_mut(),
-            Buffer::Heap { bytes, start, len } => &mut bytes[*start..*start + *len],
-        }
-    }
-
-    fn freeze(self) -> Bytes {
-        match self {
-            Buffer::Arena(draft) => draft.freeze(),
-            Buffer::Heap { bytes, start, len } => Bytes::from(bytes).slice(start..start + len),
-        }
     }
 }

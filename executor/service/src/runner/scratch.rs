@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use drawloom_model::{Failure, FailureKind, INLINE_LIMIT_BYTES, ProcessSpec};
 use rustix::process::getuid;
-use tempfile::TempDir;
 
 use crate::Config;
 use crate::leftovers::{self, prefix};
@@ -20,7 +19,7 @@ const MODE: u32 = 0o700;
 
 /// A directory with two others in it, which are removed when this is dropped.
 pub(crate) struct Rooms {
-    root: TempDir,
+    root: PathBuf,
     work: PathBuf,
     temporary: PathBuf,
 }
@@ -34,7 +33,8 @@ impl Rooms {
             for room in [&work, &temporary] {
                 DirBuilder::new().mode(MODE).create(room)?;
             }
-            std::io::Result::Ok(Rooms { root, work, temporary })
+            // From here on it is removed by `Rooms`.
+            std::io::Result::Ok(Rooms { root: root.keep(), work, temporary })
         };
         make().map_err(|error| {
             spawn_failure(format!("no scratch directory in {}: {error}", place.display()))
@@ -45,8 +45,8 @@ impl Rooms {
 impl Drop for Rooms {
     /// Processes may have left what only its owner can open up, which this process is.
     fn drop(&mut self) {
-        if let Err(error) = leftovers::remove_all(self.root.path()) {
-            tracing::warn!(directory = %self.root.path().display(), %error, "files stay behind");
+        if let Err(error) = leftovers::remove_all(&self.root) {
+            tracing::warn!(directory = %self.root.display(), %error, "files stay behind");
         }
     }
 }
@@ -60,7 +60,7 @@ impl Reusable for Rooms {
             is_mine && fs::read_dir(room).is_ok_and(|mut entries| entries.next().is_none())
         };
         [&self.work, &self.temporary].into_iter().all(is_empty)
-            && fs::read_dir(self.root.path()).is_ok_and(|entries| entries.count() == 2)
+            && fs::read_dir(&self.root).is_ok_and(|entries| entries.count() == 2)
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
             message("a/b.txt", 3),
             "output file \"a/b.txt\" has 4 bytes, more than the limit of 3"
         );
-        let root = scratch.rooms.root.path().to_owned();
+        let root = scratch.rooms.root.clone();
         drop(scratch);
         assert!(!root.exists());
     }

@@ -12,6 +12,7 @@ use drawloom_model::{INLINE_LIMIT_BYTES, JobKey, ObjectKey, Value};
 use tokio::sync::mpsc;
 
 use super::arrivals::Arrivals;
+use super::buffer::Buffer;
 use super::memory::{Draft, Memory, NoRoom};
 use super::room::Wishes;
 use super::spill::{SpillDirectory, SpillError, SpilledObject};
@@ -108,6 +109,39 @@ impl Store {
             Err(NoRoom::Full { .. }) => self.wishes.block(&self.memory, len, purpose, take),
             other => other,
         }
+    }
+
+    /// Memory where an object of this size belongs: a small one on the heap. Waits as
+    /// [`Store::allocate`] does.
+    ///
+    /// # Errors
+    /// As [`Store::allocate`].
+    pub(crate) async fn buffer(
+        &self,
+        job: JobKey,
+        len: usize,
+        purpose: RoomFor,
+    ) -> Result<Buffer, NoRoom> {
+        if len <= INLINE_LIMIT_BYTES {
+            return Ok(Buffer::on_heap(len));
+        }
+        self.allocate(job, len, purpose).await.map(Buffer::Arena)
+    }
+
+    /// The same on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Store::allocate`].
+    pub(crate) fn buffer_blocking(
+        &self,
+        job: JobKey,
+        len: usize,
+        purpose: RoomFor,
+    ) -> Result<Buffer, NoRoom> {
+        if len <= INLINE_LIMIT_BYTES {
+            return Ok(Buffer::on_heap(len));
+        }
+        self.allocate_blocking(job, len, purpose).map(Buffer::Arena)
     }
 
     /// Keeps a file in memory as it is, on a thread that may block. Waits while others are moved

@@ -2,6 +2,7 @@
 
 mod arena;
 mod arrivals;
+mod buffer;
 mod host;
 mod memory;
 mod mover;
@@ -9,6 +10,7 @@ mod room;
 mod spill;
 
 pub(crate) use arena::Place;
+pub(crate) use buffer::Buffer;
 pub(crate) use host::{Kept, Store};
 pub(crate) use memory::Draft;
 pub use memory::NoRoom;

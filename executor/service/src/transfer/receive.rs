@@ -1,13 +1,12 @@
 //! An object on its way in, straight into the place where it will stay.
 
-use bytes::Bytes;
 use drawloom_executor_core::RoomFor;
-use drawloom_model::{INLINE_LIMIT_BYTES, ObjectKey, ObjectType, Value};
+use drawloom_model::{ObjectKey, ObjectType, Value};
 use drawloom_proto::{ChunkError, Description, Rejection, Tally, v1};
 use tonic::{Code, Status};
 
 use crate::NoRoom;
-use crate::store::{Draft, Store};
+use crate::store::{Buffer, Store};
 
 /// Why an object does not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +39,7 @@ pub(super) struct Arriving {
     object_type: ObjectType,
     size_bytes: u64,
     tally: Tally,
-    place: Place,
+    place: Buffer,
 }
 
 impl Arriving {
@@ -52,7 +51,8 @@ impl Arriving {
         purpose: RoomFor,
     ) -> Result<Self, ReceiveError> {
         let Description { object_type, size_bytes, .. } = description;
-        let place = Place::new(store, key, size_bytes, purpose).await?;
+        // The size was held against the store's limit, which is an address space's length.
+        let place = store.buffer(key.job, size_bytes as usize, purpose).await?;
         Ok(Arriving { object_type, size_bytes, tally: Tally::new(size_bytes), place })
     }
 
@@ -85,41 +85,5 @@ impl Arriving {
     /// belong.
     pub(super) fn is_complete(&self) -> bool {
         self.received_bytes() == self.size_bytes && self.tally.has_checksum()
-    }
-}
-
-/// Memory for an object of known size.
-enum Place {
-    Heap(Vec<u8>),
-    Arena(Draft),
-}
-
-impl Place {
-    async fn new(
-        store: &Store,
-        key: ObjectKey,
-        size_bytes: u64,
-        purpose: RoomFor,
-    ) -> Result<Self, NoRoom> {
-        // The size was held against the store's limit, which is an address space's length.
-        let len = size_bytes as usize;
-        if len <= INLINE_LIMIT_BYTES {
-            return Ok(Place::Heap(vec![0; len]));
-        }
-        store.allocate(key.job, len, purpose).await.map(Place::Arena)
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Place::Heap(bytes) => bytes,
-            Place::Arena(draft) => draft.bytes_mut(),
-        }
-    }
-
-    fn freeze(self) -> Bytes {
-        match self {
-            Place::Heap(bytes) => bytes.into(),
-            Place::Arena(draft) => draft.freeze(),
-        }
     }
 }
