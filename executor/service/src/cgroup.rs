@@ -122,6 +122,8 @@ pub(crate) struct GroupLimits {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     directories: Vec<PathBuf>,
+    /// The directory of version 2, in which processes can be born.
+    birthplace: Option<PathBuf>,
     /// Whether the memory limit is in force.
     pub limits_memory: bool,
     /// Whether it was found without members, none of which had to be killed.
@@ -135,7 +137,7 @@ impl Group {
         static GROUPS: AtomicU64 = AtomicU64::new(0);
         let number = GROUPS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}{number}", leftovers::prefix());
-        let group = Self::create_v2(&name, limits).or_else(|| Self::create_v1(&name, limits))?;
+        let group = Self::create_v2(&name, limits).or_else(|| Self::create_mixed(&name, limits))?;
         Some(group).filter(|group| !group.directories.is_empty())
     }
 
@@ -149,6 +151,7 @@ impl Group {
         let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory +pids +cpu");
         let mut group = Group::default();
         let directory = group.add(parent.join(name))?;
+        group.birthplace = Some(directory.clone());
         group.limits_memory = limit(&directory, "memory.max", limits.memory_bytes);
         if !group.limits_memory && limits.memory_bytes > 0 {
             return None;
@@ -164,7 +167,9 @@ impl Group {
         Some(group)
     }
 
-    fn create_v1(name: &str, limits: GroupLimits) -> Option<Group> {
+    /// Limits by version 1, membership by version 2 where it is there too: to move a process costs
+    /// milliseconds in either, and only in version 2 can it be born where it belongs.
+    fn create_mixed(name: &str, limits: GroupLimits) -> Option<Group> {
         let mut group = Group::default();
         if limits.memory_bytes > 0
             && let Some(directory) = group.add(own_v1("memory")?.join(name))
@@ -178,7 +183,12 @@ impl Group {
         {
             limit(&directory, "cpu.cfs_quota_us", limits.cpu_milli * PERIOD_US / 1000);
         }
-        if let Some(directory) = own_v1("pids").and_then(|own| group.add(own.join(name))) {
+        let is_joined = !group.directories.is_empty();
+        group.birthplace = own_v2().and_then(|own| group.add(own.join(name)));
+        // Whoever joins a group of version 1 anyway joins another at no cost.
+        if (is_joined || group.birthplace.is_none())
+            && let Some(directory) = own_v1("pids").and_then(|own| group.add(own.join(name)))
+        {
             limit(&directory, "pids.max", PIDS_LIMIT);
         }
         Some(group)
@@ -196,7 +206,10 @@ impl Group {
             let file = fs::OpenOptions::new().write(true).open(directory.join("cgroup.procs"));
             // The directory with the memory limit comes first.
             let limits_memory = self.limits_memory && place == 0;
-            Some(Entrance { file: file.ok()?.into(), limits_memory })
+            let is_birthplace = self.birthplace.as_ref() == Some(directory);
+            let birthplace = is_birthplace.then(|| fs::File::open(directory).ok()).flatten();
+            let birthplace = birthplace.map(OwnedFd::from);
+            Some(Entrance { file: file.ok()?.into(), birthplace, limits_memory })
         };
         self.directories.iter().enumerate().filter_map(open).collect()
     }
@@ -224,13 +237,13 @@ impl Group {
         if is_empty {
             return;
         }
-        // Version 2 does that at once, since Linux 5.14.
-        if self.directories.iter().any(|directory| write(directory, "cgroup.kill", "1")) {
-            return;
-        }
-        // Who is killed while it makes another must not be followed by that one.
-        for directory in &self.directories {
-            write(directory, "pids.max", "0");
+        // Version 2 kills all of them at once, since Linux 5.14.
+        let in_one = |directory: &PathBuf| write(directory, "cgroup.kill", "1");
+        if !self.directories.iter().any(in_one) {
+            // Who is killed while it makes another must not be followed by that one.
+            for directory in &self.directories {
+                write(directory, "pids.max", "0");
+            }
         }
         for _ in 0..KILLS {
             let members = self.members();
@@ -259,6 +272,8 @@ impl Group {
 pub(crate) struct Entrance {
     /// It writes `0` to it.
     pub file: OwnedFd,
+    /// The group's directory, where it can be born in the group instead.
+    pub birthplace: Option<OwnedFd>,
     /// Whether that limits its memory.
     pub limits_memory: bool,
 }

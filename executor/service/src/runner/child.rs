@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
@@ -42,10 +43,15 @@ pub(crate) struct Confinement {
 }
 
 impl Confinement {
+    /// The control group in which it can be born.
+    pub(super) fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+        self.entrances.iter().find_map(|entrance| entrance.birthplace.as_ref()).map(AsFd::as_fd)
+    }
+
     /// Puts the calling process, which is to become another program, into a session of its own,
     /// confined, that dies with the thread that made it. Makes system calls alone, on data made
     /// before, and allocates nothing.
-    pub(super) fn confine(&self, parent: Pid) -> io::Result<()> {
+    pub(super) fn confine(&self, parent: Pid, is_born_there: bool) -> io::Result<()> {
         rustix::process::setsid()?;
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() != Some(parent) {
@@ -55,7 +61,8 @@ impl Confinement {
         let mut limits_memory = false;
         for entrance in &self.entrances {
             // A group that cannot be joined limits nothing; the process is run all the same.
-            let has_joined = rustix::io::write(&entrance.file, b"0").is_ok();
+            let has_joined = is_born_there && entrance.birthplace.is_some()
+                || rustix::io::write(&entrance.file, b"0").is_ok();
             limits_memory |= has_joined && entrance.limits_memory;
         }
         if let Some(cores) = &self.affinity {
@@ -80,7 +87,7 @@ pub(crate) fn confine(command: &mut Command, confinement: Confinement) {
     let parent = rustix::process::getpid();
     // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe
     // calls are allowed, and it makes no others.
-    unsafe { command.pre_exec(move || confinement.confine(parent)) };
+    unsafe { command.pre_exec(move || confinement.confine(parent, false)) };
 }
 
 /// Limits what this process may have of a resource, unless it was limited to less before.
@@ -294,10 +301,10 @@ impl<'c> Running<'c> {
     fn read(&mut self, index: usize) {
         let (pipe, capture) = &mut self.outputs[index];
         let Some(open) = pipe else { return };
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [MaybeUninit::uninit(); 64 * 1024];
         match rustix::io::read(open, &mut buffer) {
-            Ok(0) => *pipe = None,
-            Ok(len) => capture.add(&buffer[..len]),
+            Ok(([], _)) => *pipe = None,
+            Ok((read, _)) => capture.add(read),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
             Err(_) => *pipe = None,
         }
@@ -374,7 +381,8 @@ mod tests {
         let refused = File::open("/dev/null").expect("there is one");
         let joined = File::options().write(true).open("/dev/null").expect("there is one");
         for (file, is_limited) in [(refused, true), (joined, false)] {
-            let entrances = vec![Entrance { file: file.into(), limits_memory: true }];
+            let entrances =
+                vec![Entrance { file: file.into(), birthplace: None, limits_memory: true }];
             let told = address_space_kib(None, Confinement { entrances, ..confinement(256 << 20) });
             assert_eq!(told == "262144", is_limited, "{told}");
         }

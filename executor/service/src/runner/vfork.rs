@@ -19,7 +19,10 @@ use rustix::process::Pid;
 
 use super::child::Confinement;
 
+mod clone3;
+
 /// The child's stack: it makes system calls only.
+type Stack = [MaybeUninit<u128>];
 const STACK_BYTES: usize = 64 << 10;
 /// What runs scripts that do not tell their interpreter.
 const SHELL: &std::ffi::CStr = c"/bin/sh";
@@ -38,26 +41,29 @@ pub(super) fn spawn(
     let mut program = Program::of(command)?;
     let standard = standard.map(|descriptor| descriptor.as_raw_fd());
     let mut stack = vec![MaybeUninit::<u128>::uninit(); STACK_BYTES / size_of::<u128>()];
-    let top = stack.as_mut_ptr_range().end;
     let parent = rustix::process::getpid();
-    let mut birth = Birth { program: &mut program, confinement, parent, standard, error: 0 };
+    let mut birth =
+        Birth { program: &mut program, confinement, parent, standard, is_prepared: true, error: 0 };
     let blocked = Blocked::all()?;
-    // SAFETY: `become_program` gets a valid `Birth`, which nobody else touches while this thread is
-    // held, and runs on memory that is aligned for it and lives longer than it runs.
-    let pid = unsafe {
-        libc::clone(
-            become_program,
-            top.cast(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
-            (&raw mut birth).cast(),
-        )
-    };
-    let failed = (pid < 0).then(io::Error::last_os_error);
+    let group = confinement.birthplace();
+    // SAFETY: as below.
+    let born = unsafe { clone3::clone3(group, &mut stack, &mut birth) };
+    let born = born.or_else(|_| {
+        birth.is_prepared = false;
+        // SAFETY: `become_program` gets a valid `Birth`, which nobody else touches while this thread
+        // is held, and runs on memory that is aligned for it and lives longer than it runs.
+        let pid = unsafe {
+            libc::clone(
+                become_program,
+                stack.as_mut_ptr_range().end.cast(),
+                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+                (&raw mut birth).cast(),
+            )
+        };
+        check(pid).map(|()| pid)
+    });
     drop(blocked);
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::other("a process without a number"))?;
+    let pid = Pid::from_raw(born?).ok_or_else(|| io::Error::other("a process without a number"))?;
     // SAFETY: written by the child, if at all, which has ended or become another program.
     let error = unsafe { ptr::read_volatile(&raw const birth.error) };
     if error != 0 {
@@ -135,6 +141,8 @@ struct Birth<'a> {
     confinement: &'a Confinement,
     parent: Pid,
     standard: [RawFd; 3],
+    /// Whether it was born in its control group and without handlers of signals.
+    is_prepared: bool,
     /// Why it did not become the program; 0 where it did.
     error: c_int,
 }
@@ -151,7 +159,13 @@ extern "C" fn become_program(birth: *mut c_void) -> c_int {
 
 impl Birth<'_> {
     fn run(&mut self) -> io::Result<std::convert::Infallible> {
-        forget_handlers();
+        if self.is_prepared {
+            // The standard library ignores it, which programs do not expect.
+            // SAFETY: the child's own table.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        } else {
+            forget_handlers();
+        }
         for (number, descriptor) in (0..).zip(self.standard) {
             // None of them is 0, 1 or 2: those are taken in this process.
             check(
@@ -163,7 +177,7 @@ impl Birth<'_> {
             // SAFETY: a text that ends with a null character.
             check(unsafe { libc::chdir(directory.as_ptr()) })?;
         }
-        self.confinement.confine(self.parent)?;
+        self.confinement.confine(self.parent, self.is_prepared)?;
         Blocked::none()?;
         let mut error = io::Error::from_raw_os_error(libc::ENOENT);
         for file in 0..self.program.files.len() {
@@ -272,14 +286,21 @@ mod tests {
     use rustix::process::{WaitOptions, waitpid};
 
     use super::*;
+    use crate::cgroup::{Group, GroupLimits};
 
     /// What the program writes, and its exit code.
     fn run(command: &mut Command) -> io::Result<(String, Option<i32>)> {
+        run_confined(command, &Confinement::default())
+    }
+
+    fn run_confined(
+        command: &mut Command,
+        confinement: &Confinement,
+    ) -> io::Result<(String, Option<i32>)> {
         let null = fs::File::open("/dev/null")?;
         let out = tempfile::tempfile()?;
-        let confinement = Confinement::default();
         let standard = [null.as_fd(), out.as_fd(), null.as_fd()];
-        let pid = spawn(command, &confinement, standard)?;
+        let pid = spawn(command, confinement, standard)?;
         let status = waitpid(Some(pid), WaitOptions::empty())?.expect("it was waited for").1;
         use std::io::{Read as _, Seek as _};
         let (mut text, mut out) = (String::new(), out);
@@ -298,6 +319,24 @@ mod tests {
         let place = place.path().canonicalize().expect("it is there");
         assert_eq!(text, format!("a b y\n{}\n", place.display()));
         assert_eq!(code, Some(3));
+    }
+
+    #[test]
+    fn a_process_is_born_in_its_group() {
+        let group = Group::create(GroupLimits::default());
+        let born = group.as_ref().map(Group::entrances).unwrap_or_default();
+        let Some(mut born) = born.into_iter().find(|entrance| entrance.birthplace.is_some()) else {
+            eprintln!("no control group of version 2 can be made here");
+            return;
+        };
+        // There is no way in but by birth.
+        born.file = fs::File::open("/dev/null").expect("there is one").into();
+        let confinement = Confinement { entrances: vec![born], ..Confinement::default() };
+        let mut command = Command::new("/bin/cat");
+        let (text, code) =
+            run_confined(command.arg("/proc/self/cgroup"), &confinement).expect("started");
+        assert_eq!(code, Some(0));
+        assert!(text.contains(&crate::leftovers::prefix()), "{text}");
     }
 
     #[test]
