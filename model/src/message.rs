@@ -6,8 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::{
-    AttemptId, DeviceIndex, Failure, JobId, ObjectKey, ObjectType, TaskKey, Template, TemplateKey,
-    Value,
+    AttemptId, DeviceIndex, Failure, JobId, ObjectKey, ObjectType, Run, TaskKey, Template,
+    TemplateKey, Value,
 };
 
 /// From the scheduler to an executor. Handled in the order of sending.
@@ -113,6 +113,15 @@ pub struct Assignment {
     pub actor: Option<Box<ActorPart>>,
 }
 
+impl Assignment {
+    /// Whether it is a kernel for a device, which takes its inputs from the memory of devices, too.
+    pub fn runs_on_device(&self) -> bool {
+        let variant = self.template.variants.get(usize::from(self.variant));
+        !self.devices.is_empty()
+            && variant.is_some_and(|variant| matches!(variant.run, Run::Kernel(_)))
+    }
+}
+
 /// What only an actor's or a call's assignment has.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ActorPart {
@@ -196,13 +205,15 @@ pub enum FromExecutor {
     DrainRequested,
 }
 
-/// Where on its executor a replica is. New ones are in memory.
+/// Where on its executor a replica is. New ones are in memory, where nothing else is said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReplicaPlace {
     /// In memory.
     Memory,
     /// On disk: spilled for want of memory.
     Disk,
+    /// In a device's memory alone.
+    Device(DeviceIndex),
 }
 
 /// An attempt's end.
@@ -216,6 +227,8 @@ pub struct AttemptEnd {
     pub run_time: Duration,
     /// How long it lay on the executor before it started.
     pub queue_time: Duration,
+    /// The device in whose memory alone its outputs are, those that were not sent along.
+    pub outputs_on: Option<DeviceIndex>,
 }
 
 /// How an attempt ended.

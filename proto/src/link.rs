@@ -232,7 +232,11 @@ impl From<FromExecutor> for v1::FromExecutor {
             FromExecutor::ReplicaLost { object } => News::ReplicaLost(object.into()),
             FromExecutor::ReplicaMoved { object, place } => {
                 let (object, spilled) = (Some(object.into()), place == ReplicaPlace::Disk);
-                News::ReplicaMoved(v1::ReplicaMoved { object, spilled })
+                let device = match place {
+                    ReplicaPlace::Device(device) => Some(u32::from(device.0)),
+                    ReplicaPlace::Memory | ReplicaPlace::Disk => None,
+                };
+                News::ReplicaMoved(v1::ReplicaMoved { object, spilled, device })
             }
             FromExecutor::DrainRequested => News::DrainRequested(v1::Empty {}),
             FromExecutor::Checkpointed { attempt, state } => {
@@ -264,7 +268,11 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
             News::ReplicaLost(object) => FromExecutor::ReplicaLost { object: object.into() },
             News::ReplicaMoved(wire) => FromExecutor::ReplicaMoved {
                 object: required(wire.object, "replica_moved.object")?.into(),
-                place: if wire.spilled { ReplicaPlace::Disk } else { ReplicaPlace::Memory },
+                place: match device(wire.device, "replica_moved.device")? {
+                    Some(device) => ReplicaPlace::Device(device),
+                    None if wire.spilled => ReplicaPlace::Disk,
+                    None => ReplicaPlace::Memory,
+                },
             },
             News::DrainRequested(_) => FromExecutor::DrainRequested,
             News::Checkpointed(wire) => FromExecutor::Checkpointed {
@@ -290,8 +298,16 @@ impl From<AttemptEnd> for v1::AttemptEnd {
             outputs: outputs.into_iter().map(Into::into).collect(),
             run_nanos: nanos(end.run_time),
             queue_nanos: nanos(end.queue_time),
+            outputs_on: end.outputs_on.map(|device| u32::from(device.0)),
         }
     }
+}
+
+/// A device's index, where one is told.
+fn device(wire: Option<u32>, field: &'static str) -> Result<Option<DeviceIndex>, FieldError> {
+    let index = wire.map(u16::try_from).transpose();
+    let index = index.map_err(|_| FieldError::new(field, "there are at most 65,536 devices"))?;
+    Ok(index.map(DeviceIndex))
 }
 
 impl TryFrom<v1::AttemptEnd> for AttemptEnd {
@@ -308,6 +324,7 @@ impl TryFrom<v1::AttemptEnd> for AttemptEnd {
             outcome,
             run_time: Duration::from_nanos(wire.run_nanos),
             queue_time: Duration::from_nanos(wire.queue_nanos),
+            outputs_on: device(wire.outputs_on, "outputs_on")?,
         })
     }
 }

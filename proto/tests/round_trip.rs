@@ -305,11 +305,18 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
             .prop_map(|(kind, message)| Outcome::Failed(Failure { kind, message })),
         Just(Outcome::Cancelled),
     ];
-    let end = (attempt(), outcome, span(), span()).prop_map(
-        |(attempt, outcome, run_time, queue_time)| {
-            FromExecutor::Ended(Box::new(AttemptEnd { attempt, outcome, run_time, queue_time }))
+    let device = || any::<u16>().prop_map(DeviceIndex);
+    let end = (attempt(), outcome, span(), span(), option::of(device())).prop_map(
+        |(attempt, outcome, run_time, queue_time, outputs_on)| {
+            let end = AttemptEnd { attempt, outcome, run_time, queue_time, outputs_on };
+            FromExecutor::Ended(Box::new(end))
         },
     );
+    let place = prop_oneof![
+        Just(ReplicaPlace::Memory),
+        Just(ReplicaPlace::Disk),
+        device().prop_map(ReplicaPlace::Device)
+    ];
     prop_oneof![
         Just(FromExecutor::Heartbeat),
         attempt().prop_map(|attempt| FromExecutor::Started { attempt }),
@@ -319,10 +326,7 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
             FromExecutor::ReplicaAdded { object, size_bytes, took }
         }),
         object().prop_map(|object| FromExecutor::ReplicaLost { object }),
-        (object(), any::<bool>()).prop_map(|(object, on_disk)| {
-            let place = if on_disk { ReplicaPlace::Disk } else { ReplicaPlace::Memory };
-            FromExecutor::ReplicaMoved { object, place }
-        }),
+        (object(), place).prop_map(|(object, place)| FromExecutor::ReplicaMoved { object, place }),
         Just(FromExecutor::DrainRequested),
         (attempt(), value())
             .prop_map(|(attempt, state)| FromExecutor::Checkpointed { attempt, state }),

@@ -13,12 +13,12 @@ use crate::actor::{Actors, CallServer, LocalActors};
 use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
-use crate::gpu::Devices;
+use crate::gpu::{DeviceUsage, Devices};
 use crate::leftovers;
 use crate::local::LocalServer;
 use crate::quarters::Quarters;
 use crate::runner::Workers;
-use crate::store::{Kept, Mover, NoRoom, SpillDirectory, Store};
+use crate::store::{Mover, NoRoom, SpillDirectory, Store};
 use crate::transfer::{Peers, Server};
 
 /// An executor could not start, or did not end well.
@@ -71,6 +71,7 @@ pub struct Handle {
     pub info: ExecutorInfo,
     objects: LocalObjects,
     actors: LocalActors,
+    devices: Arc<Devices>,
     loop_task: JoinHandle<End>,
     _server: Option<Server>,
     _local: Option<LocalServer>,
@@ -106,22 +107,15 @@ impl LocalObjects {
         self.store.get(object)
     }
 
-    /// The object, if it is here; one that is on disk is read from there.
+    /// The object, if it is here; one that is on disk or on a device is read from there.
     ///
     /// # Errors
     /// When it cannot be read back as it was.
     pub async fn read(&self, object: ObjectKey) -> Result<Option<Value>, String> {
-        let spilled = match self.store.find(object) {
-            None => return Ok(None),
-            Some(Kept::Memory(value)) => return Ok(Some(value)),
-            Some(Kept::Disk(spilled)) => spilled,
-        };
-        let read = move || {
-            let mut data = vec![0; spilled.size_bytes as usize];
-            spilled.read(0, &mut data).map_err(|error| error.to_string())?;
-            Ok(Some(Value { object_type: spilled.object_type.clone(), data: data.into() }))
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
+        match self.store.find(object) {
+            Some(kept) => kept.load().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Keeps an object until the scheduler releases it. Waits while others make room.
@@ -183,6 +177,11 @@ impl Handle {
         self.actors.clone()
     }
 
+    /// What its devices hold.
+    pub fn devices(&self) -> Vec<DeviceUsage> {
+        self.devices.usage()
+    }
+
     /// Asks it to leave: it tells the scheduler, goes on with what it has, and ends when the
     /// scheduler says so.
     pub fn drain(&self) {
@@ -217,14 +216,14 @@ pub async fn start(
     inbox: ToExecutorReceiver,
 ) -> Result<Handle, ExecutorError> {
     let Machine { mut info, cores, arena_bytes } = discover(&config);
-    let devices = Arc::new(find_devices(&config).await);
-    (info.devices, info.capacity.devices) = (devices.infos(), devices.capacities());
     let (news_sender, news) = mpsc::unbounded_channel();
     let disk = spill_directory(&config);
     let can_spill = disk.is_some();
     let store = Store::new(arena_bytes, disk, news_sender.clone())
         .map_err(|source| ExecutorError::Arena { bytes: arena_bytes, source })?;
     let store = Arc::new(store);
+    let devices = open_devices(&config, &store, &news_sender).await;
+    (info.devices, info.capacity.devices) = (devices.infos(), devices.capacities());
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
     let peers = Peers::new(Arc::clone(&store));
     let quarters = Quarters::new(config.clone());
@@ -244,13 +243,13 @@ pub async fn start(
     }
     let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores, can_spill });
     let (heartbeat, shares_memory) = (config.heartbeat, config.shares_memory);
-    let workers = Workers::new(Arc::clone(&store), quarters, Arc::clone(&devices));
+    let workers = Workers::new(Arc::clone(&store), quarters);
     let mover = Mover::new(Arc::clone(&store), news_sender.clone());
     let parts = Parts {
         core,
         store,
         workers,
-        devices,
+        devices: Arc::clone(&devices),
         actors,
         peers,
         mover,
@@ -262,7 +261,15 @@ pub async fn start(
     };
     let loop_task = tokio::spawn(Driver::new(parts).run());
     let local = shares_memory.then(|| serve_local(&info.address, &objects)).flatten();
-    Ok(Handle { info, objects, actors: local_actors, loop_task, _server: server, _local: local })
+    Ok(Handle {
+        info,
+        objects,
+        actors: local_actors,
+        devices,
+        loop_task,
+        _server: server,
+        _local: local,
+    })
 }
 
 /// Where objects go when memory is short, unless that is not wanted.
@@ -277,11 +284,20 @@ fn spill_directory(config: &Config) -> Option<Arc<SpillDirectory>> {
 }
 
 /// The GPUs that are to be offered. Drivers take their time to start.
-async fn find_devices(config: &Config) -> Devices {
+async fn open_devices(
+    config: &Config,
+    store: &Arc<Store>,
+    news: &mpsc::UnboundedSender<News>,
+) -> Arc<Devices> {
+    let open = |is_wanted| {
+        let (store, news) = (Arc::clone(store), news.clone());
+        move || Devices::open(is_wanted, &store, &news)
+    };
     if !config.offers_gpus {
-        return Devices::none();
+        return Arc::new(open(false)());
     }
-    tokio::task::spawn_blocking(Devices::open).await.unwrap_or_default()
+    let opened = tokio::task::spawn_blocking(open(true)).await;
+    Arc::new(opened.unwrap_or_else(|_| open(false)()))
 }
 
 /// Serves clients on this machine; without that they fetch objects as others do.

@@ -1,13 +1,14 @@
 //! Executors and what is on them: soft state, told anew by executors whenever they join.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptId, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey, ReplicaPlace,
-    ResourceRequest, Time,
+    AttemptId, Capacity, DeviceCapacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey,
+    ReplicaPlace, ResourceRequest, Time,
 };
 use smallvec::SmallVec;
 
@@ -84,6 +85,8 @@ pub(crate) struct Executor {
     /// Those of them that it has on disk.
     pub spilled: BTreeSet<ObjectKey>,
     pub spilled_bytes: u64,
+    /// Those of them that are in the memory of one of its devices alone.
+    pub on_device: BTreeMap<ObjectKey, DeviceIndex>,
     /// Tasks that may follow those it has, without waiting for their end.
     pub followers: BinaryHeap<Ready>,
     /// What may be placed there while room is kept for a gang; `None` while none is.
@@ -214,15 +217,18 @@ impl Executor {
         self.spare.as_deref()
     }
 
-    /// A replica is on disk now, or in memory again.
+    /// A replica is on disk or on a device now, or in memory again.
     pub fn move_replica(&mut self, object: ObjectKey, place: ReplicaPlace) {
         let Some(size_bytes) = self.held.get(&object).copied() else { return };
         match place {
-            ReplicaPlace::Disk if self.spilled.insert(object) => self.spilled_bytes += size_bytes,
-            ReplicaPlace::Memory if self.spilled.remove(&object) => {
-                self.spilled_bytes -= size_bytes;
-            }
-            ReplicaPlace::Disk | ReplicaPlace::Memory => {}
+            ReplicaPlace::Device(device) => drop(self.on_device.insert(object, device)),
+            ReplicaPlace::Disk | ReplicaPlace::Memory => drop(self.on_device.remove(&object)),
+        }
+        let is_spilled = place == ReplicaPlace::Disk;
+        if is_spilled && self.spilled.insert(object) {
+            self.spilled_bytes += size_bytes;
+        } else if !is_spilled && self.spilled.remove(&object) {
+            self.spilled_bytes -= size_bytes;
         }
     }
 
@@ -234,19 +240,45 @@ impl Executor {
         true
     }
 
-    /// The devices for `request`: the fullest that fit now, else those with the least to do.
-    pub fn choose_devices(&self, request: &ResourceRequest) -> SmallVec<[DeviceIndex; 2]> {
+    /// The devices for `request`: of those that fit now the ones that hold most of the inputs, and
+    /// then the fullest; where none fit, those with the least to do.
+    pub fn choose_devices(
+        &self,
+        request: &ResourceRequest,
+        inputs: &[ObjectKey],
+    ) -> SmallVec<[DeviceIndex; 2]> {
         let Some(gpu) = &request.gpu else { return SmallVec::new() };
         let wanted = usize::from(gpu.devices);
+        let held = self.bytes_on_devices(inputs);
+        let held = |index: DeviceIndex| Reverse(held.get(&index).copied().unwrap_or_default());
         let mut fitting: Vec<_> = self.account.free().devices_for(gpu).collect();
         if fitting.len() >= wanted {
-            fitting.sort_by_key(|(index, free)| (free.milli, free.vram_bytes, *index));
+            let rank = |(index, free): &(DeviceIndex, &DeviceCapacity)| {
+                (held(*index), free.milli, free.vram_bytes, *index)
+            };
+            fitting.sort_by_key(rank);
             return fitting.into_iter().take(wanted).map(|(index, _)| index).collect();
         }
         let mut able: Vec<_> =
             self.lasting_capacity().devices_for(gpu).map(|(index, _)| index).collect();
-        able.sort_by_key(|index| (self.device_attempts[usize::from(index.0)], *index));
+        able.sort_by_key(|index| {
+            (self.device_attempts[usize::from(index.0)], held(*index), *index)
+        });
         able.into_iter().take(wanted).collect()
+    }
+
+    /// Bytes of these objects that are in the memory of devices, device by device.
+    fn bytes_on_devices(&self, objects: &[ObjectKey]) -> BTreeMap<DeviceIndex, u64> {
+        let mut bytes = BTreeMap::new();
+        if self.on_device.is_empty() {
+            return bytes;
+        }
+        for object in objects {
+            if let Some(device) = self.on_device.get(object) {
+                *bytes.entry(*device).or_default() += self.held.get(object).copied().unwrap_or(0);
+            }
+        }
+        bytes
     }
 }
 
@@ -288,6 +320,7 @@ impl Cluster {
             held_bytes: 0,
             spilled: BTreeSet::new(),
             spilled_bytes: 0,
+            on_device: BTreeMap::new(),
             followers: BinaryHeap::new(),
             spare: None,
             draining: false,
@@ -745,6 +778,8 @@ impl Cluster {
             assert_eq!(suspended, executor.suspended as usize);
             let bytes: u64 = executor.held.values().sum();
             assert_eq!(bytes, executor.held_bytes);
+            let held = |object: &ObjectKey| executor.held.contains_key(object);
+            assert!(executor.on_device.keys().all(held));
             let spilled: u64 = executor.spilled.iter().map(|object| executor.held[object]).sum();
             assert_eq!(spilled, executor.spilled_bytes);
         }

@@ -111,7 +111,8 @@ impl FakeExecutor {
             self.drop_waiting(attempt.task);
         }
         let run_time = Duration::from_millis(3);
-        let end = AttemptEnd { attempt, outcome, run_time, queue_time: Duration::ZERO };
+        let end =
+            AttemptEnd { attempt, outcome, run_time, queue_time: Duration::ZERO, outputs_on: None };
         self.outbox.push_back(FromExecutor::Ended(Box::new(end)));
     }
 
@@ -509,6 +510,7 @@ impl World {
             outcome: Outcome::Succeeded((0..outputs).map(|_| report.clone()).collect()),
             run_time: Duration::ZERO,
             queue_time: Duration::ZERO,
+            outputs_on: None,
         };
         let message = FromExecutor::Ended(Box::new(end));
         self.tell(Event::ExecutorSaid { executor: *executor, message });

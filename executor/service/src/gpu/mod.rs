@@ -1,259 +1,215 @@
 //! The devices that an executor offers, and kernels on them.
 //!
-//! A kernel's inputs are copied to its device unless they are there already; its outputs stay there
-//! for those to come, and are copied to the store, where everybody else finds them.
+//! A kernel's inputs are copied to its device unless they are there already. Its outputs stay there,
+//! and nowhere else, until somebody needs them in memory or the device needs the room.
 
+mod queue;
+mod unit;
 mod vram;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use drawloom_cuda::{Buffer, Device, Error, Lane, Missing, devices};
-use drawloom_executor_core::RoomFor;
+use drawloom_cuda::{Device, Missing, devices};
 use drawloom_model::{
-    AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, Failure, FailureKind,
-    KernelCall, ObjectKey, ObjectType, Value,
+    Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, Failure,
+    FailureKind, JobKey, ObjectKey, ObjectType,
 };
+use tokio::sync::mpsc;
 
-use crate::store::Store;
-use vram::Vram;
+use crate::cancellation::Cancellation;
+use crate::driver::News;
+use crate::store::{Kept, Resident, Store};
+use queue::Queue;
+use unit::Unit;
 
 /// What is left of a device's memory for the driver's own needs, in hundredths.
 const RESERVE_SHARE: u64 = 5;
 
 /// The devices of this machine that the executor offers.
-#[derive(Default)]
 pub(crate) struct Devices {
-    units: Vec<Unit>,
+    seats: Vec<Seat>,
+    news: mpsc::UnboundedSender<News>,
 }
 
-/// A device and what is kept for it.
-struct Unit {
-    device: Arc<Device>,
-    offered_bytes: u64,
-    vram: Mutex<Vram>,
-    /// Lanes that nobody uses now.
-    lanes: Mutex<Vec<Lane>>,
+/// A device, and its queue once something was put there.
+struct Seat {
+    unit: Arc<Unit>,
+    queue: OnceLock<Queue>,
+}
+
+/// An attempt that is to run on a device.
+pub(crate) struct DeviceJob {
+    pub assignment: Box<Assignment>,
+    pub operands: Vec<Operand>,
+    pub cancellation: Arc<Cancellation>,
+}
+
+/// An input and where it is.
+pub(crate) struct Operand {
+    pub object: ObjectKey,
+    pub kept: Kept,
+    /// Whether it came with the assignment.
+    pub was_sent: bool,
+}
+
+/// An attempt on a device has ended.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    pub attempt: AttemptId,
+    pub device: DeviceIndex,
+    pub result: Result<Vec<Arc<Resident>>, Failure>,
+    pub run_time: Duration,
+}
+
+/// What a device holds, and what was copied to it and from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DeviceUsage {
+    /// Bytes of objects in its memory, copies among them.
+    pub objects_bytes: u64,
+    /// Inputs of kernels that were there already.
+    pub inputs_found: u64,
+    /// Inputs that were copied from the host.
+    pub inputs_uploaded: u64,
+    /// Inputs that were copied from another device.
+    pub inputs_received: u64,
+    /// Bytes of inputs that were copied.
+    pub copied_bytes: u64,
+    /// Bytes of objects that left it for want of room.
+    pub evicted_bytes: u64,
+}
+
+impl std::fmt::Debug for Devices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} devices", self.seats.len())
+    }
 }
 
 impl Devices {
-    /// None.
-    pub(crate) fn none() -> Self {
-        Devices::default()
-    }
-
-    /// Those that the driver knows; none, and a line in the log, where there is no driver.
-    pub(crate) fn open() -> Self {
-        let found = match devices() {
-            Ok(found) => found,
-            Err(Missing::NoLibrary) => {
-                tracing::debug!("no GPUs: there is no libcuda");
-                Vec::new()
-            }
-            Err(why) => {
-                tracing::warn!(%why, "no GPUs");
-                Vec::new()
-            }
-        };
-        let units = found.into_iter().filter_map(|device| {
+    /// Those that the driver knows where they are wanted; none, and a line in the log, where there
+    /// is no driver.
+    pub(crate) fn open(
+        is_wanted: bool,
+        store: &Arc<Store>,
+        news: &mpsc::UnboundedSender<News>,
+    ) -> Self {
+        let found = if is_wanted { find() } else { Vec::new() };
+        let offered = found.into_iter().filter_map(|device| {
             let free = device.free_bytes().inspect_err(
                 |why| tracing::warn!(device = %device.properties().name, %why, "a GPU is left out"),
             );
             let offered_bytes = free.ok()? / 100 * (100 - RESERVE_SHARE);
             let properties = device.properties();
             tracing::info!(name = %properties.name, uuid = %properties.uuid, "offers a GPU");
-            Some(Unit { device, offered_bytes, vram: Mutex::default(), lanes: Mutex::default() })
+            Some((device, offered_bytes))
         });
-        Devices { units: units.collect() }
+        let seats = (0..).zip(offered).map(|(index, (device, offered_bytes))| {
+            let (store, news) = (Arc::clone(store), news.clone());
+            let unit = Unit::new(DeviceIndex(index), device, offered_bytes, store, news);
+            Seat { unit: Arc::new(unit), queue: OnceLock::new() }
+        });
+        Devices { seats: seats.collect(), news: news.clone() }
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.units.is_empty()
+        self.seats.is_empty()
     }
 
     /// What is offered, device by device.
     pub(crate) fn capacities(&self) -> Vec<DeviceCapacity> {
-        let capacity = |unit: &Unit| {
-            let (major, minor) = unit.device.properties().compute_capability;
+        let capacity = |seat: &Seat| {
+            let (major, minor) = seat.unit.device.properties().compute_capability;
             DeviceCapacity {
                 milli: 1000,
-                vram_bytes: unit.offered_bytes,
+                vram_bytes: seat.unit.offered_bytes,
                 compute_capability: u16::try_from(major * 10 + minor).unwrap_or(u16::MAX),
             }
         };
-        self.units.iter().map(capacity).collect()
+        self.seats.iter().map(capacity).collect()
     }
 
     /// What they are, for people.
     pub(crate) fn infos(&self) -> Vec<DeviceInfo> {
-        let info = |unit: &Unit| DeviceInfo {
-            name: unit.device.properties().name.clone(),
+        let info = |seat: &Seat| DeviceInfo {
+            name: seat.unit.device.properties().name.clone(),
             kind: DeviceKind::Cuda,
             numa_node: None,
             links: Vec::new(),
         };
-        self.units.iter().map(info).collect()
+        self.seats.iter().map(info).collect()
     }
 
-    /// Forgets what devices keep of an object.
+    /// What each of them holds.
+    pub(crate) fn usage(&self) -> Vec<DeviceUsage> {
+        self.seats.iter().map(|seat| seat.unit.usage()).collect()
+    }
+
+    /// Bytes of objects in the memory of all.
+    pub(crate) fn objects_bytes(&self) -> u64 {
+        self.seats.iter().map(|seat| seat.unit.vram().bytes()).sum()
+    }
+
+    /// Forgets what devices hold of an object.
     pub(crate) fn forget(&self, object: ObjectKey) {
-        for unit in &self.units {
-            unit.vram().forget(object);
+        for seat in &self.seats {
+            seat.unit.vram().forget(object);
         }
     }
 
-    /// Bytes of objects' copies, device by device.
-    pub(crate) fn kept_bytes(&self) -> impl Iterator<Item = u64> + '_ {
-        self.units.iter().map(|unit| unit.vram().bytes())
+    /// Forgets what came with the assignments of a job.
+    pub(crate) fn forget_sent(&self, job: JobKey) {
+        for seat in &self.seats {
+            seat.unit.vram().forget_sent(job);
+        }
     }
 
-    /// Runs a kernel on a device and waits for its end; its outputs, which the device keeps under
-    /// the keys from the first on. On a thread that may block.
-    pub(crate) fn run(
-        &self,
-        call: &KernelCall,
-        work: &Work<'_>,
-        store: &Store,
-    ) -> Result<Vec<Value>, Failure> {
-        let unit = self.units.get(usize::from(work.device.0)).ok_or_else(|| {
-            Failure::new(FailureKind::Spawn, format!("there is no device {}", work.device.0))
-        })?;
-        let failed = |error| unit.failure(call, &error);
-        let mut lane = unit.lane().map_err(failed)?;
-        let result = unit.run(call, work, &mut lane);
-        // A lane is whole after whatever failed, or its device is not, and then all of them fail.
-        unit.lanes().push(lane);
-        let values =
-            result.map_err(failed).and_then(|made| unit.bring_back(made, work, store, failed));
-        // What was released meanwhile is not kept.
-        for object in work.inputs.iter().filter_map(|(object, _)| *object) {
-            if store.find(object).is_none() {
-                unit.vram().forget(object);
+    /// Puts an attempt into its device's queue; [`News::Landed`] tells of its end.
+    pub(crate) fn run(&self, job: DeviceJob) {
+        let attempt = job.assignment.attempt;
+        let device = job.assignment.devices.first().copied().unwrap_or_default();
+        match self.queue(device) {
+            Ok(queue) => queue.add(job),
+            Err(why) => {
+                let result = Err(Failure::new(FailureKind::Spawn, why));
+                let landing = Landing { attempt, device, result, run_time: Duration::ZERO };
+                let _ = self.news.send(News::Landed(landing));
             }
         }
-        values
+    }
+
+    fn queue(&self, device: DeviceIndex) -> Result<&Queue, String> {
+        let seat = self.seats.get(usize::from(device.0));
+        let seat = seat.ok_or_else(|| format!("there is no device {}", device.0))?;
+        if let Some(queue) = seat.queue.get() {
+            return Ok(queue);
+        }
+        let queue = Queue::start(Arc::clone(&seat.unit), self.news.clone())
+            .map_err(|error| format!("no thread for device {}: {error}", device.0))?;
+        Ok(seat.queue.get_or_init(|| queue))
     }
 }
 
-/// A call of a kernel on a device.
-pub(crate) struct Work<'w> {
-    pub attempt: AttemptId,
-    pub device: DeviceIndex,
-    /// With the keys under which the device may have them; none where they came with the
-    /// assignment, since nobody would say when they are to be forgotten.
-    pub inputs: Vec<(Option<ObjectKey>, &'w Value)>,
-    pub first_output: ObjectKey,
+impl Operand {
+    fn object_type(&self) -> &ObjectType {
+        match &self.kept {
+            Kept::Memory(value) => &value.object_type,
+            Kept::Device(resident) => &resident.object_type,
+            Kept::Disk(spilled) => &spilled.object_type,
+        }
+    }
 }
 
-impl Unit {
-    fn vram(&self) -> MutexGuard<'_, Vram> {
-        self.vram.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lane(&self) -> Result<Lane, Error> {
-        let idle = self.lanes().pop();
-        idle.map_or_else(|| Lane::new(&self.device), Ok)
-    }
-
-    fn run(
-        &self,
-        call: &KernelCall,
-        work: &Work<'_>,
-        lane: &mut Lane,
-    ) -> Result<Vec<(ObjectType, Buffer)>, Error> {
-        let types: Vec<ObjectType> =
-            work.inputs.iter().map(|(_, value)| value.object_type.clone()).collect();
-        let plan = lane.plan(call, &types)?;
-        let inputs = work.inputs.iter().map(|(object, value)| self.input(*object, value));
-        let inputs = inputs.collect::<Result<Vec<Buffer>, Error>>()?;
-        let flight = self.making_room(|| lane.launch(&plan, &inputs))?;
-        lane.land(flight)
-    }
-
-    /// An input on the device, copied there unless it is.
-    fn input(&self, object: Option<ObjectKey>, value: &Value) -> Result<Buffer, Error> {
-        if let Some(buffer) = object.and_then(|object| self.vram().find(object)) {
-            metrics::counter!("executor_vram_inputs_total", "found" => "there").increment(1);
-            return Ok(buffer);
+fn find() -> Vec<Arc<Device>> {
+    match devices() {
+        Ok(found) => found,
+        Err(Missing::NoLibrary) => {
+            tracing::debug!("no GPUs: there is no libcuda");
+            Vec::new()
         }
-        metrics::counter!("executor_vram_inputs_total", "found" => "copied").increment(1);
-        let buffer = self.making_room(|| self.device.upload(&value.data))?;
-        if let Some(object) = object {
-            self.keep(object, buffer.clone());
-        }
-        Ok(buffer)
-    }
-
-    /// Keeps a copy of an object. All copies together stay within what is offered.
-    fn keep(&self, object: ObjectKey, buffer: Buffer) {
-        let mut vram = self.vram();
-        vram.keep(object, buffer);
-        let excess = vram.bytes().saturating_sub(self.offered_bytes);
-        if excess > 0 {
-            vram.evict(excess);
-        }
-    }
-
-    /// Tries again as long as the device is full and copies that nobody reads can go.
-    fn making_room<T>(&self, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        loop {
-            match attempt() {
-                Err(Error::OutOfMemory { wanted_bytes }) => {
-                    if self.vram().evict(wanted_bytes) == 0 {
-                        return Err(Error::OutOfMemory { wanted_bytes });
-                    }
-                }
-                other => return other,
-            }
-        }
-    }
-
-    /// Copies outputs to the store, and keeps them here, too.
-    fn bring_back(
-        &self,
-        outputs: Vec<(ObjectType, Buffer)>,
-        work: &Work<'_>,
-        store: &Store,
-        failed: impl Fn(Error) -> Failure,
-    ) -> Result<Vec<Value>, Failure> {
-        let mut values = Vec::with_capacity(outputs.len());
-        let keys = (work.first_output.index..)
-            .map(|index| ObjectKey { job: work.first_output.job, index });
-        for (object, (object_type, buffer)) in keys.zip(outputs) {
-            let purpose = RoomFor::Attempt(work.attempt);
-            let place = store.buffer_blocking(object.job, buffer.len(), purpose);
-            let mut place =
-                place.map_err(|full| Failure::new(FailureKind::OutOfMemory, full.to_string()))?;
-            self.device.download(&buffer, place.bytes_mut()).map_err(&failed)?;
-            self.keep(object, buffer);
-            values.push(Value { object_type, data: place.freeze() });
-        }
-        Ok(values)
-    }
-
-    fn failure(&self, call: &KernelCall, error: &Error) -> Failure {
-        let name = &self.device.properties().name;
-        match error {
-            Error::OutOfMemory { .. } => {
-                let (kept, offered) = (self.vram().bytes(), self.offered_bytes);
-                let message = format!(
-                    "kernel {}: {error}; {name} offers {offered}, {kept} of it hold objects",
-                    call.name
-                );
-                Failure::new(FailureKind::OutOfMemory, message)
-            }
-            Error::Data(message) => {
-                Failure::new(FailureKind::Application, format!("{}: {message}", call.name))
-            }
-            Error::Plan(error) => Failure::new(FailureKind::Application, error.to_string()),
-            Error::Device { .. } => {
-                let message = format!("kernel {} on {name}: {error}", call.name);
-                Failure::new(FailureKind::Application, message)
-            }
+        Err(why) => {
+            tracing::warn!(%why, "no GPUs");
+            Vec::new()
         }
     }
 }

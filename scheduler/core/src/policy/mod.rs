@@ -192,7 +192,7 @@ impl View<'_> {
         }
         let entry: &Executor = self.cluster.executor(executor)?;
         let request = &task.class.variants[usize::from(variant)].request;
-        let devices = entry.choose_devices(request);
+        let devices = entry.choose_devices(request, task.inputs);
         // Actors have it, and keep it, or room is kept for a gang.
         if !entry.could_take(request, &devices) || !entry.spares(request, &devices) {
             return None;
