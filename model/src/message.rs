@@ -156,6 +156,8 @@ pub enum InputSource {
 pub enum FromExecutor {
     /// It lives.
     Heartbeat,
+    /// What its devices hold and have copied since they are offered, in their order.
+    DevicesUsed(Vec<DeviceUsage>),
     /// The attempt has started. Left out where `Ended` would follow at once.
     Started {
         /// The attempt.
@@ -214,6 +216,23 @@ pub enum ReplicaPlace {
     Disk,
     /// In a device's memory alone.
     Device(DeviceIndex),
+}
+
+/// What a device holds, and what was copied to it and from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DeviceUsage {
+    /// Bytes of objects in its memory, copies among them.
+    pub objects_bytes: u64,
+    /// Inputs of kernels that were there already.
+    pub inputs_found: u64,
+    /// Inputs that were copied from the host.
+    pub inputs_uploaded: u64,
+    /// Inputs that were copied from another device.
+    pub inputs_received: u64,
+    /// Bytes of inputs that were copied.
+    pub copied_bytes: u64,
+    /// Bytes of objects that left it for want of room.
+    pub evicted_bytes: u64,
 }
 
 /// An attempt's end.

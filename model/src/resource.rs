@@ -78,7 +78,8 @@ pub struct DeviceCapacity {
 }
 
 impl DeviceCapacity {
-    fn fits(&self, request: &GpuRequest) -> bool {
+    /// Whether it serves the request, among others.
+    pub fn fits(&self, request: &GpuRequest) -> bool {
         self.milli >= request.milli
             && self.vram_bytes >= request.vram_bytes
             && self.compute_capability >= request.min_compute_capability

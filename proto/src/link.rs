@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drawloom_model::{
     ActorPart, AfterStop, AssignedInput, Assignment, AttemptEnd, AttemptId, DeviceIndex,
-    FromExecutor, InputSource, JobId, JobKey, ObjectKey, ObjectReport, Outcome, ParseIdError,
-    ReplicaPlace, TaskKey, Template, TemplateKey, ToExecutor,
+    DeviceUsage, FromExecutor, InputSource, JobId, JobKey, ObjectKey, ObjectReport, Outcome,
+    ParseIdError, ReplicaPlace, TaskKey, Template, TemplateKey, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -222,6 +222,9 @@ impl From<FromExecutor> for v1::FromExecutor {
     fn from(message: FromExecutor) -> Self {
         let news = match message {
             FromExecutor::Heartbeat => News::Heartbeat(v1::Empty {}),
+            FromExecutor::DevicesUsed(devices) => News::DevicesUsed(v1::DevicesUsed {
+                devices: devices.into_iter().map(Into::into).collect(),
+            }),
             FromExecutor::Started { attempt } => News::Started(attempt.into()),
             FromExecutor::Ended(end) => News::Ended((*end).into()),
             FromExecutor::Recalled { attempt } => News::Recalled(attempt.into()),
@@ -255,6 +258,9 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
     fn try_from(wire: v1::FromExecutor) -> Result<Self, FieldError> {
         Ok(match required(wire.news, "news")? {
             News::Heartbeat(_) => FromExecutor::Heartbeat,
+            News::DevicesUsed(used) => {
+                FromExecutor::DevicesUsed(used.devices.into_iter().map(Into::into).collect())
+            }
             News::Started(attempt) => FromExecutor::Started { attempt: attempt.into() },
             News::Ended(end) => FromExecutor::Ended(Box::new(
                 AttemptEnd::try_from(end).map_err(|error| error.within("ended"))?,
@@ -281,6 +287,32 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
             },
             News::Resumed(attempt) => FromExecutor::Resumed { attempt: attempt.into() },
         })
+    }
+}
+
+impl From<DeviceUsage> for v1::DeviceUsage {
+    fn from(usage: DeviceUsage) -> Self {
+        v1::DeviceUsage {
+            objects_bytes: usage.objects_bytes,
+            inputs_found: usage.inputs_found,
+            inputs_uploaded: usage.inputs_uploaded,
+            inputs_received: usage.inputs_received,
+            copied_bytes: usage.copied_bytes,
+            evicted_bytes: usage.evicted_bytes,
+        }
+    }
+}
+
+impl From<v1::DeviceUsage> for DeviceUsage {
+    fn from(wire: v1::DeviceUsage) -> Self {
+        DeviceUsage {
+            objects_bytes: wire.objects_bytes,
+            inputs_found: wire.inputs_found,
+            inputs_uploaded: wire.inputs_uploaded,
+            inputs_received: wire.inputs_received,
+            copied_bytes: wire.copied_bytes,
+            evicted_bytes: wire.evicted_bytes,
+        }
     }
 }
 

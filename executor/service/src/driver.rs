@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use drawloom_executor_core::{Command, Cores, Event, Executor};
 use drawloom_model::{
-    ActorPart, Assignment, AttemptId, CallFault, Failure, FailureKind, FromExecutor,
+    ActorPart, Assignment, AttemptId, CallFault, DeviceUsage, Failure, FailureKind, FromExecutor,
     INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, InputSource, ObjectKey, ObjectReport, Outcome, Run,
     Time, ToExecutor, Value, Variant, WhenFull,
 };
@@ -87,6 +87,8 @@ pub(crate) struct Driver {
     just_started: Vec<AttemptId>,
     running: HashMap<AttemptId, Running>,
     end: Option<End>,
+    /// What was told of devices.
+    devices_used: Vec<DeviceUsage>,
 }
 
 struct Running {
@@ -107,6 +109,7 @@ impl Driver {
             just_started: Vec::new(),
             running: HashMap::new(),
             end: None,
+            devices_used: Vec::new(),
         }
     }
 
@@ -447,6 +450,7 @@ impl Driver {
         if self.said.is_empty() {
             return;
         }
+        self.tell_of_devices();
         if self.parts.outbox.send(std::mem::take(&mut self.said)).is_err() {
             self.end.get_or_insert(End::Disconnected);
         }
@@ -454,13 +458,24 @@ impl Driver {
         let memory = self.parts.store.memory();
         metrics::gauge!("executor_arena_used_bytes").set(memory.used_bytes() as f64);
         metrics::gauge!("executor_arena_resident_bytes").set(memory.resident_bytes() as f64);
-        if !self.parts.devices.is_empty() {
-            let bytes = self.parts.devices.objects_bytes();
-            metrics::gauge!("executor_vram_objects_bytes").set(bytes as f64);
-        }
         if let Some(disk) = self.parts.store.disk() {
             metrics::gauge!("executor_spilled_bytes").set(disk.used_bytes() as f64);
         }
+    }
+
+    /// Says what devices hold and have copied, before what ended there, if that has changed.
+    fn tell_of_devices(&mut self) {
+        if self.parts.devices.is_empty() {
+            return;
+        }
+        let usage = self.parts.devices.usage();
+        if usage == self.devices_used {
+            return;
+        }
+        let bytes: u64 = usage.iter().map(|device| device.objects_bytes).sum();
+        metrics::gauge!("executor_vram_objects_bytes").set(bytes as f64);
+        self.said.insert(0, FromExecutor::DevicesUsed(usage.clone()));
+        self.devices_used = usage;
     }
 
     /// Ends whatever still runs, and waits a little for it to go.

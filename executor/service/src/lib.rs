@@ -26,7 +26,6 @@ pub use actor::{Actor, ActorTypes, CallResult, Construction, Context, LocalActor
 pub use config::Config;
 pub use discover::{Machine, discover};
 pub use driver::{FromExecutorSender, ToExecutorReceiver};
-pub use gpu::DeviceUsage;
 pub use link::run_remote;
 pub use start::{ExecutorError, Handle, LocalObjects, Usage, start};
 pub use store::NoRoom;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use drawloom_executor_core::{Config as CoreConfig, Event, Executor, RoomFor};
-use drawloom_model::{ExecutorInfo, ObjectKey, ToExecutor, Value};
+use drawloom_model::{DeviceUsage, ExecutorInfo, ObjectKey, ToExecutor, Value};
 use drawloom_proto::ListenError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,7 +13,7 @@ use crate::actor::{Actors, CallServer, LocalActors};
 use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
-use crate::gpu::{DeviceUsage, Devices};
+use crate::gpu::Devices;
 use crate::leftovers;
 use crate::local::LocalServer;
 use crate::quarters::Quarters;

@@ -1,13 +1,12 @@
 //! Executors and what is on them: soft state, told anew by executors whenever they join.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptId, Capacity, DeviceCapacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ObjectKey,
+    AttemptId, Capacity, DeviceIndex, DeviceUsage, ExecutorId, ExecutorInfo, MILLI, ObjectKey,
     ReplicaPlace, ResourceRequest, Time,
 };
 use smallvec::SmallVec;
@@ -15,6 +14,7 @@ use smallvec::SmallVec;
 use crate::class::ClassId;
 use crate::ledger::{Account, Claim, Conflict, commit_all};
 use crate::load::{CLOSED, LoadTree};
+use crate::near::Near;
 use crate::queue::Ready;
 use crate::transfers::{Sources, Transfers};
 
@@ -85,8 +85,8 @@ pub(crate) struct Executor {
     /// Those of them that it has on disk.
     pub spilled: BTreeSet<ObjectKey>,
     pub spilled_bytes: u64,
-    /// Those of them that are in the memory of one of its devices alone.
-    pub on_device: BTreeMap<ObjectKey, DeviceIndex>,
+    /// What its devices have in their memory, as far as is known.
+    pub near: Near,
     /// Tasks that may follow those it has, without waiting for their end.
     pub followers: BinaryHeap<Ready>,
     /// What may be placed there while room is kept for a gang; `None` while none is.
@@ -101,6 +101,8 @@ pub(crate) struct Executor {
     pub doubted: bool,
     pub busy_core_seconds: f64,
     pub tasks_ended: u64,
+    /// What it said last that its devices hold and have copied.
+    pub devices_used: Vec<DeviceUsage>,
 }
 
 pub(crate) struct Cluster {
@@ -220,9 +222,8 @@ impl Executor {
     /// A replica is on disk or on a device now, or in memory again.
     pub fn move_replica(&mut self, object: ObjectKey, place: ReplicaPlace) {
         let Some(size_bytes) = self.held.get(&object).copied() else { return };
-        match place {
-            ReplicaPlace::Device(device) => drop(self.on_device.insert(object, device)),
-            ReplicaPlace::Disk | ReplicaPlace::Memory => drop(self.on_device.remove(&object)),
+        if let ReplicaPlace::Device(device) = place {
+            self.near.note(object, device);
         }
         let is_spilled = place == ReplicaPlace::Disk;
         if is_spilled && self.spilled.insert(object) {
@@ -235,50 +236,39 @@ impl Executor {
     /// Whether there was one.
     fn drop_replica(&mut self, object: ObjectKey) -> bool {
         self.move_replica(object, ReplicaPlace::Memory);
+        self.near.forget(object);
         let Some(size_bytes) = self.held.remove(&object) else { return false };
         self.held_bytes -= size_bytes;
         true
     }
 
-    /// The devices for `request`: of those that fit now the ones that hold most of the inputs, and
-    /// then the fullest; where none fit, those with the least to do.
+    /// The devices for `request`, of which a task with these inputs is expected to run so long:
+    /// those where it could start first, its inputs copied there, and of these the fullest.
     pub fn choose_devices(
         &self,
         request: &ResourceRequest,
         inputs: &[ObjectKey],
+        run_nanos: u64,
     ) -> SmallVec<[DeviceIndex; 2]> {
         let Some(gpu) = &request.gpu else { return SmallVec::new() };
-        let wanted = usize::from(gpu.devices);
-        let held = self.bytes_on_devices(inputs);
-        let held = |index: DeviceIndex| Reverse(held.get(&index).copied().unwrap_or_default());
-        let mut fitting: Vec<_> = self.account.free().devices_for(gpu).collect();
-        if fitting.len() >= wanted {
-            let rank = |(index, free): &(DeviceIndex, &DeviceCapacity)| {
-                (held(*index), free.milli, free.vram_bytes, *index)
-            };
-            fitting.sort_by_key(rank);
-            return fitting.into_iter().take(wanted).map(|(index, _)| index).collect();
-        }
-        let mut able: Vec<_> =
-            self.lasting_capacity().devices_for(gpu).map(|(index, _)| index).collect();
-        able.sort_by_key(|index| {
-            (self.device_attempts[usize::from(index.0)], held(*index), *index)
-        });
-        able.into_iter().take(wanted).collect()
-    }
-
-    /// Bytes of these objects that are in the memory of devices, device by device.
-    fn bytes_on_devices(&self, objects: &[ObjectKey]) -> BTreeMap<DeviceIndex, u64> {
-        let mut bytes = BTreeMap::new();
-        if self.on_device.is_empty() {
-            return bytes;
-        }
-        for object in objects {
-            if let Some(device) = self.on_device.get(object) {
-                *bytes.entry(*device).or_default() += self.held.get(object).copied().unwrap_or(0);
-            }
-        }
-        bytes
+        let free = &self.account.free().devices;
+        let queue_nanos = |device: DeviceIndex| match free.get(usize::from(device.0)) {
+            Some(free) if free.fits(gpu) => 0,
+            _ => run_nanos.saturating_mul(self.device_attempts[usize::from(device.0)].into()),
+        };
+        // Who waits for what a device makes, waits for that device's queue wherever it is.
+        let ready = self.near.makers(inputs).map(queue_nanos).max().unwrap_or(0);
+        let size_bytes = |object| self.held.get(&object).copied();
+        let rank = |device: DeviceIndex| {
+            let copy = self.near.copy_nanos(inputs, device, size_bytes);
+            let start = ready.max(queue_nanos(device)).saturating_add(copy);
+            let free = free.get(usize::from(device.0));
+            (start, free.map(|free| (free.milli, free.vram_bytes)), device)
+        };
+        let able = self.lasting_capacity().devices_for(gpu).map(|(index, _)| index);
+        let mut able: SmallVec<[_; 8]> = able.map(rank).collect();
+        able.sort_unstable();
+        able.into_iter().take(usize::from(gpu.devices)).map(|(_, _, device)| device).collect()
     }
 }
 
@@ -320,7 +310,7 @@ impl Cluster {
             held_bytes: 0,
             spilled: BTreeSet::new(),
             spilled_bytes: 0,
-            on_device: BTreeMap::new(),
+            near: Near::default(),
             followers: BinaryHeap::new(),
             spare: None,
             draining: false,
@@ -331,6 +321,7 @@ impl Cluster {
             doubted: false,
             busy_core_seconds: 0.0,
             tasks_ended: 0,
+            devices_used: Vec::new(),
             info,
         }));
         self.refresh_load(id);
@@ -778,8 +769,7 @@ impl Cluster {
             assert_eq!(suspended, executor.suspended as usize);
             let bytes: u64 = executor.held.values().sum();
             assert_eq!(bytes, executor.held_bytes);
-            let held = |object: &ObjectKey| executor.held.contains_key(object);
-            assert!(executor.on_device.keys().all(held));
+            executor.near.check(|object| executor.held.contains_key(object));
             let spilled: u64 = executor.spilled.iter().map(|object| executor.held[object]).sum();
             assert_eq!(spilled, executor.spilled_bytes);
         }

@@ -612,7 +612,10 @@ impl World {
                 let key = self.scheduler.job_key(*job);
                 key.is_some_and(|key| !self.ended_jobs.contains(&key))
             });
-            let idle = |e: &FakeExecutor| e.outbox.is_empty() && e.running.is_empty();
+            let idle = |executor: &FakeExecutor| {
+                let said = executor.inbox.is_empty() && executor.outbox.is_empty();
+                said && executor.running.is_empty()
+            };
             if !open && self.executors.values().all(idle) {
                 break;
             }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use drawloom_cuda::{Device, Missing, devices};
 use drawloom_model::{
-    Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, Failure,
-    FailureKind, JobKey, ObjectKey, ObjectType,
+    Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, DeviceUsage,
+    Failure, FailureKind, JobKey, ObjectKey, ObjectType,
 };
 use tokio::sync::mpsc;
 
@@ -60,23 +60,6 @@ pub(crate) struct Landing {
     pub device: DeviceIndex,
     pub result: Result<Vec<Arc<Resident>>, Failure>,
     pub run_time: Duration,
-}
-
-/// What a device holds, and what was copied to it and from it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct DeviceUsage {
-    /// Bytes of objects in its memory, copies among them.
-    pub objects_bytes: u64,
-    /// Inputs of kernels that were there already.
-    pub inputs_found: u64,
-    /// Inputs that were copied from the host.
-    pub inputs_uploaded: u64,
-    /// Inputs that were copied from another device.
-    pub inputs_received: u64,
-    /// Bytes of inputs that were copied.
-    pub copied_bytes: u64,
-    /// Bytes of objects that left it for want of room.
-    pub evicted_bytes: u64,
 }
 
 impl std::fmt::Debug for Devices {
@@ -143,11 +126,6 @@ impl Devices {
     /// What each of them holds.
     pub(crate) fn usage(&self) -> Vec<DeviceUsage> {
         self.seats.iter().map(|seat| seat.unit.usage()).collect()
-    }
-
-    /// Bytes of objects in the memory of all.
-    pub(crate) fn objects_bytes(&self) -> u64 {
-        self.seats.iter().map(|seat| seat.unit.vram().bytes()).sum()
     }
 
     /// Forgets what devices hold of an object.

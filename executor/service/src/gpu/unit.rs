@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drawloom_cuda::{Buffer, Device, Error};
 use drawloom_executor_core::Event;
-use drawloom_model::{DeviceIndex, Failure, FailureKind, ObjectKey, ObjectType, Value};
+use drawloom_model::{
+    DeviceIndex, DeviceUsage, Failure, FailureKind, ObjectKey, ObjectType, Value,
+};
 use tokio::sync::mpsc;
 
+use super::Operand;
 use super::vram::{Standing, Victim, Vram};
-use super::{DeviceUsage, Operand};
 use crate::driver::News;
 use crate::store::{Kept, Resident, Store};
 

@@ -55,7 +55,11 @@ impl Loom {
         while self.heard == self.said.len() {
             let batch = tokio::time::timeout(PATIENCE, self.news.recv()).await;
             let batch = batch.expect("news in time").expect("the executor lives");
-            self.said.extend(batch.into_iter().filter(|m| *m != FromExecutor::Heartbeat));
+            self.said.extend(
+                batch
+                    .into_iter()
+                    .filter(|m| *m != FromExecutor::Heartbeat | FromExecutor::DevicesUsed(_)),
+            );
         }
         self.heard += 1;
         self.said[self.heard - 1].clone()

@@ -171,7 +171,24 @@ impl Scheduler {
         self.capacity_came_back = true;
         let finished = self.cluster.finish(index, request);
         self.classes.release(id);
+        if let Some(active) = &finished {
+            self.expect_nothing(active);
+        }
         finished
+    }
+
+    /// Nothing more is expected of an attempt that was to make its outputs on a device.
+    fn expect_nothing(&mut self, active: &Active) {
+        let Some(job) = self.state.job(active.attempt.task.job) else { return };
+        let outputs = job.outputs_of(active.attempt.task.index);
+        if active.devices.is_empty() {
+            return;
+        }
+        if let Some(executor) = self.cluster.executor_mut(active.executor) {
+            for object in outputs.filter(|object| !executor.held.contains_key(object)) {
+                executor.near.forget(object);
+            }
+        }
     }
 
     pub(super) fn request_of(&self, active: &Active) -> &ResourceRequest {
