@@ -56,9 +56,9 @@ impl Loom {
             let batch = tokio::time::timeout(PATIENCE, self.news.recv()).await;
             let batch = batch.expect("news in time").expect("the executor lives");
             self.said.extend(
-                batch
-                    .into_iter()
-                    .filter(|m| *m != FromExecutor::Heartbeat | FromExecutor::DevicesUsed(_)),
+                batch.into_iter().filter(|m| {
+                    !matches!(m, FromExecutor::Heartbeat | FromExecutor::DevicesUsed(_))
+                }),
             );
         }
         self.heard += 1;
