@@ -40,7 +40,7 @@ pub fn used(before: &ClusterView, after: &ClusterView, span: Duration) -> Vec<De
 }
 
 /// Where kernels on an executor's GPUs found their inputs.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct GpuUse {
     /// The executor's name.
     pub executor: String,
@@ -54,6 +54,10 @@ pub struct GpuUse {
     pub copied_bytes: u64,
     /// Bytes of objects that left a GPU for want of room.
     pub evicted_bytes: u64,
+    /// How many attempts were launched.
+    pub launches: u64,
+    /// Processor time of the host that launching them took, in microseconds each.
+    pub launch_cpu_us: f64,
 }
 
 impl GpuUse {
@@ -79,11 +83,16 @@ pub fn gpus_used(before: &ClusterView, after: &ClusterView) -> Vec<GpuUse> {
             used.inputs_copied += copied(now).saturating_sub(copied(&then));
             used.copied_bytes += now.copied_bytes.saturating_sub(then.copied_bytes);
             used.evicted_bytes += now.evicted_bytes.saturating_sub(then.evicted_bytes);
+            used.launches += now.launches.saturating_sub(then.launches);
+            let nanos = now.launch_cpu_nanos.saturating_sub(then.launch_cpu_nanos);
+            used.launch_cpu_us += nanos as f64 / 1e3;
         }
+        // Two digits: what was measured is no more exact.
+        let each = used.launch_cpu_us / (used.launches as f64).max(1.0);
+        used.launch_cpu_us = (each * 100.0).round() / 100.0;
         used
     });
-    let mut used: Vec<GpuUse> =
-        used.filter(|used| used.inputs_found + used.inputs_copied > 0).collect();
+    let mut used: Vec<GpuUse> = used.filter(|used| used.launches > 0).collect();
     used.sort_by(|a, b| a.executor.cmp(&b.executor));
     used
 }
@@ -124,6 +133,7 @@ mod tests {
                 inputs_found: found,
                 inputs_uploaded: uploaded,
                 copied_bytes: uploaded * 10,
+                launches: found,
                 ..DeviceUsage::default()
             };
             view.executors[0].devices_used = vec![usage; 2];

@@ -233,6 +233,11 @@ pub struct DeviceUsage {
     pub copied_bytes: u64,
     /// Bytes of objects that left it for want of room.
     pub evicted_bytes: u64,
+    /// How many attempts were launched there.
+    pub launches: u64,
+    /// Processor time of the host that went into launching them, in nanoseconds: from the device's
+    /// queue to the driver, copies that were asked for among it.
+    pub launch_cpu_nanos: u64,
 }
 
 /// An attempt's end.

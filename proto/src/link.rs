@@ -299,6 +299,8 @@ impl From<DeviceUsage> for v1::DeviceUsage {
             inputs_received: usage.inputs_received,
             copied_bytes: usage.copied_bytes,
             evicted_bytes: usage.evicted_bytes,
+            launches: usage.launches,
+            launch_cpu_nanos: usage.launch_cpu_nanos,
         }
     }
 }
@@ -312,6 +314,8 @@ impl From<v1::DeviceUsage> for DeviceUsage {
             inputs_received: wire.inputs_received,
             copied_bytes: wire.copied_bytes,
             evicted_bytes: wire.evicted_bytes,
+            launches: wire.launches,
+            launch_cpu_nanos: wire.launch_cpu_nanos,
         }
     }
 }

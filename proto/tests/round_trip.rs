@@ -299,13 +299,15 @@ fn report() -> impl Strategy<Value = ObjectReport> {
 }
 
 fn device_usage() -> impl Strategy<Value = DeviceUsage> {
-    any::<[u64; 6]>().prop_map(|numbers| DeviceUsage {
+    any::<[u64; 8]>().prop_map(|numbers| DeviceUsage {
         objects_bytes: numbers[0],
         inputs_found: numbers[1],
         inputs_uploaded: numbers[2],
         inputs_received: numbers[3],
         copied_bytes: numbers[4],
         evicted_bytes: numbers[5],
+        launches: numbers[6],
+        launch_cpu_nanos: numbers[7],
     })
 }
 

@@ -225,9 +225,11 @@ impl Report {
                 bytes => format!("; {} left for want of room", text::bytes(bytes)),
             };
             note!(
-                "  {}: {} GPU(s), {:.1} % of {} kernel inputs found there; {} copied, {}{evicted}",
+                "  {}: {} GPU(s), {} kernels launched, {:.1} us each; {:.1} % of {} inputs found there, {} copied, {}{evicted}",
                 gpu.executor,
                 gpu.gpus,
+                gpu.launches,
+                gpu.launch_cpu_us,
                 gpu.found() * 100.0,
                 gpu.inputs_found + gpu.inputs_copied,
                 gpu.inputs_copied,

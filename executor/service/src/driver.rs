@@ -31,8 +31,8 @@ pub type ToExecutorReceiver = mpsc::UnboundedReceiver<Vec<ToExecutor>>;
 pub(crate) enum News {
     /// An attempt has ended on a worker thread.
     Completed(Completion),
-    /// An attempt has ended on a device.
-    Landed(Landing),
+    /// Attempts have ended on a device.
+    Landed(Vec<Landing>),
     /// An actor's incarnation has begun: it answers calls.
     ActorStarted { attempt: AttemptId },
     /// An actor has something to tell the scheduler.
@@ -180,7 +180,7 @@ impl Driver {
     fn take_news(&mut self, news: News) {
         match news {
             News::Completed(completion) => self.complete(completion),
-            News::Landed(landing) => self.land(landing),
+            News::Landed(landings) => landings.into_iter().for_each(|landing| self.land(landing)),
             News::Event(event) => self.handle(event),
             News::ActorStarted { attempt } if self.running.contains_key(&attempt) => {
                 self.said.push(FromExecutor::Started { attempt });
@@ -492,8 +492,10 @@ impl Driver {
                     Some(News::Completed(completion)) => {
                         self.running.remove(&completion.attempt);
                     }
-                    Some(News::Landed(landing)) => {
-                        self.running.remove(&landing.attempt);
+                    Some(News::Landed(landings)) => {
+                        for landing in landings {
+                            self.running.remove(&landing.attempt);
+                        }
                     }
                     Some(News::CallReturned { attempt }) => {
                         self.running.remove(&attempt);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::exec::grid::RaceMode;
 
 /// Time charged for work; zero where nothing is charged.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Costs {
     /// For every launch.
     pub launch: Duration,

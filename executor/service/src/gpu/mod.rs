@@ -151,7 +151,7 @@ impl Devices {
             Err(why) => {
                 let result = Err(Failure::new(FailureKind::Spawn, why));
                 let landing = Landing { attempt, device, result, run_time: Duration::ZERO };
-                let _ = self.news.send(News::Landed(landing));
+                let _ = self.news.send(News::Landed(vec![landing]));
             }
         }
     }

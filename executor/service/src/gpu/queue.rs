@@ -5,7 +5,7 @@
 //! streams never wait for each other.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use drawloom_cuda::{Error, Flight, Lane};
@@ -21,6 +21,8 @@ use crate::driver::News;
 use crate::runner::observe;
 use crate::store::Resident;
 
+/// Ends that are told at once at most, so that who waits for the first hears of it soon.
+const TOLD_TOGETHER: usize = 64;
 /// Streams of a device on which kernels run beside each other.
 const LANES: usize = 4;
 
@@ -108,14 +110,21 @@ struct Tower {
 
 impl Tower {
     fn launch_all(&mut self, incoming: &Receiver<DeviceJob>) {
+        let mut cpu = thread_cpu();
         for job in incoming {
             let start = Instant::now();
             match self.launch(&job) {
                 Ok((flight, operands)) => {
+                    let now = thread_cpu();
+                    self.unit.launched(now.saturating_sub(cpu));
+                    cpu = now;
                     self.air.take_off();
                     let _ = self.launched.send(Launched { job, flight, operands, start });
                 }
-                Err(failure) => tell(&self.news, &self.unit, &job, start, Err(failure)),
+                Err(failure) => {
+                    let landing = landing_of(&self.unit, &job, start, Err(failure));
+                    let _ = self.news.send(News::Landed(vec![landing]));
+                }
             }
         }
     }
@@ -161,22 +170,39 @@ struct Ground {
 
 impl Ground {
     fn land_all(&self, landing: &Receiver<Launched>) {
-        for Launched { job, flight, operands, start } in landing {
-            let landed = flight.land(&self.unit.device);
-            drop(operands);
-            let result = match landed {
-                Ok(outputs) => Ok(self.keep(job.assignment.first_output, outputs)),
-                Err(error) => {
-                    let kernel = call_of(&job.assignment).map_or("", |call| &call.name);
-                    Err(self.unit.failure(kernel, &error))
+        let mut next = None;
+        while let Some(launched) = next.take().or_else(|| landing.recv().ok()) {
+            let mut landings = vec![self.land(launched)];
+            // Whatever has ended meanwhile is told together.
+            while landings.len() < TOLD_TOGETHER {
+                let Ok(launched) = landing.try_recv() else { break };
+                if !launched.flight.has_ended() {
+                    next = Some(launched);
+                    break;
                 }
-            };
-            for operand in &job.operands {
-                self.unit.forget_released(operand);
+                landings.push(self.land(launched));
             }
-            self.air.touch_down();
-            tell(&self.news, &self.unit, &job, start, result);
+            // Nobody listens when the executor is ending.
+            let _ = self.news.send(News::Landed(landings));
         }
+    }
+
+    fn land(&self, launched: Launched) -> Landing {
+        let Launched { job, flight, operands, start } = launched;
+        let landed = flight.land(&self.unit.device);
+        drop(operands);
+        let result = match landed {
+            Ok(outputs) => Ok(self.keep(job.assignment.first_output, outputs)),
+            Err(error) => {
+                let kernel = call_of(&job.assignment).map_or("", |call| &call.name);
+                Err(self.unit.failure(kernel, &error))
+            }
+        };
+        for operand in &job.operands {
+            self.unit.forget_released(operand);
+        }
+        self.air.touch_down();
+        landing_of(&self.unit, &job, start, result)
     }
 
     fn keep(
@@ -192,6 +218,12 @@ impl Ground {
     }
 }
 
+/// Processor time that this thread has had.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
 fn call_of(assignment: &Assignment) -> Option<&KernelCall> {
     let variant = assignment.template.variants.get(usize::from(assignment.variant))?;
     match &variant.run {
@@ -200,18 +232,16 @@ fn call_of(assignment: &Assignment) -> Option<&KernelCall> {
     }
 }
 
-/// Tells the driver how an attempt ended.
-fn tell(
-    news: &mpsc::UnboundedSender<News>,
+/// How an attempt ended.
+fn landing_of(
     unit: &Unit,
     job: &DeviceJob,
     start: Instant,
     result: Result<Vec<Arc<Resident>>, Failure>,
-) {
+) -> Landing {
     let attempt: AttemptId = job.assignment.attempt;
     let run_time = start.elapsed();
     observe(call_of(&job.assignment).map_or("none", |call| &call.name), &result, run_time);
     tracing::debug!(?attempt, device = unit.index.0, ?run_time, ok = result.is_ok(), "landed");
-    // Nobody listens when the executor is ending.
-    let _ = news.send(News::Landed(Landing { attempt, device: unit.index, result, run_time }));
+    Landing { attempt, device: unit.index, result, run_time }
 }

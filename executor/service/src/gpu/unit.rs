@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use drawloom_cuda::{Buffer, Device, Error};
 use drawloom_executor_core::Event;
@@ -34,6 +35,8 @@ struct Counts {
     received: AtomicU64,
     copied_bytes: AtomicU64,
     evicted_bytes: AtomicU64,
+    launches: AtomicU64,
+    launch_cpu_nanos: AtomicU64,
 }
 
 impl Unit {
@@ -61,6 +64,8 @@ impl Unit {
             inputs_received: count(&self.counts.received),
             copied_bytes: count(&self.counts.copied_bytes),
             evicted_bytes: count(&self.counts.evicted_bytes),
+            launches: count(&self.counts.launches),
+            launch_cpu_nanos: count(&self.counts.launch_cpu_nanos),
         }
     }
 
@@ -104,6 +109,13 @@ impl Unit {
                 Ok(self.keep(operand.object, object_type, buffer, Standing::Copy))
             }
         }
+    }
+
+    /// Counts a launch, which took so much processor time.
+    pub(super) fn launched(&self, cpu: Duration) {
+        let nanos = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
+        self.counts.launches.fetch_add(1, Ordering::Relaxed);
+        self.counts.launch_cpu_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
     fn note(&self, count: &AtomicU64, from: &'static str, buffer: &Buffer) {

@@ -69,6 +69,8 @@ impl Point {
 struct Queue {
     work: VecDeque<Queued>,
     submitted: u64,
+    /// Whether the worker is at something.
+    at_work: bool,
     closed: bool,
 }
 
@@ -124,7 +126,12 @@ impl Stream {
             progress: Arc::default(),
             capture: Mutex::default(),
             captured: AtomicBool::new(false),
-            queue: Mutex::new(Queue { work: VecDeque::new(), submitted: 0, closed: false }),
+            queue: Mutex::new(Queue {
+                work: VecDeque::new(),
+                submitted: 0,
+                at_work: false,
+                closed: false,
+            }),
             arrived: Condvar::new(),
             idle: AtomicBool::new(false),
         });
@@ -193,6 +200,12 @@ impl Stream {
         queue.submitted += 1;
         let count = queue.submitted;
         let clock = if ordered { order::submit(self, &work, count) } else { None };
+        if queue.work.is_empty() && !queue.at_work && work.takes_no_time() {
+            // What takes no time has ended when it is submitted. The lock keeps others behind it.
+            work.run(self, clock.as_ref());
+            self.progress.finish(count);
+            return Point { progress: Arc::clone(&self.progress), count };
+        }
         queue.work.push_back(Queued { work, clock });
         drop(queue);
         if self.idle.load(Ordering::SeqCst) {
@@ -219,11 +232,14 @@ impl Stream {
         self.arrived.notify_all();
     }
 
-    fn next(&self) -> Option<Queued> {
+    fn next(&self) -> Option<(Queued, u64)> {
         let mut queue = self.lock();
+        queue.at_work = false;
         loop {
             if let Some(queued) = queue.work.pop_front() {
-                return Some(queued);
+                queue.at_work = true;
+                // Everything before it has ended.
+                return Some((queued, queue.submitted - queue.work.len() as u64));
             }
             if queue.closed {
                 return None;
@@ -235,9 +251,7 @@ impl Stream {
     }
 
     fn serve(self: Arc<Self>) {
-        let mut count = 0;
-        while let Some(queued) = self.next() {
-            count += 1;
+        while let Some((queued, count)) = self.next() {
             if !matches!(*queued.work, Work::Wait { .. }) {
                 self.dawdle(count);
             }

@@ -17,7 +17,11 @@ use crate::exec::fault::Trap;
 use crate::exec::grid::{Ended, Launch};
 use crate::faults::KernelFault;
 use crate::memory::device_of;
+use crate::settings::Costs;
 use crate::{report, settings};
+
+/// Copies of so few bytes take no time to speak of.
+const TRIFLE_BYTES: u64 = 4096;
 
 /// A kernel to run.
 #[derive(Clone)]
@@ -105,6 +109,24 @@ pub enum Work {
 static LAUNCHES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 impl Work {
+    /// Whether it takes no time, and waits for nothing: kernels that are not run, and what goes with
+    /// them.
+    pub fn takes_no_time(&self) -> bool {
+        let settings = settings::get();
+        if settings.run_kernels || !settings.jitter.is_zero() || settings.costs != Costs::default()
+        {
+            return false;
+        }
+        match self {
+            Self::Kernel(work) => work.fault.is_none(),
+            Self::Record { .. } | Self::Free(_) | Self::Nothing => true,
+            Self::Wait { point, .. } => point.reached(),
+            Self::Copy { bytes, .. } => *bytes <= TRIFLE_BYTES,
+            Self::Fill { width, count, .. } => u64::from(*width) * count <= TRIFLE_BYTES,
+            Self::Host { .. } => false,
+        }
+    }
+
     /// Its name, for reports.
     fn name(&self) -> String {
         match self {
