@@ -3,6 +3,7 @@
 //! A kernel's inputs are copied to its device unless they are there already; its outputs stay there
 //! for those to come, and are copied to the store, where everybody else finds them.
 
+mod topology;
 mod vram;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use drawloom_cuda::{Buffer, Device, Error, Lane, Missing, devices};
 use drawloom_executor_core::RoomFor;
 use drawloom_model::{
-    AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, Failure, FailureKind,
-    KernelCall, ObjectKey, ObjectType, Value,
+    AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, Failure, FailureKind, KernelCall,
+    ObjectKey, ObjectType, Value,
 };
+
+use drawloom_nvml::Library;
 
 use crate::store::Store;
 use vram::Vram;
@@ -24,6 +27,7 @@ const RESERVE_SHARE: u64 = 5;
 #[derive(Default)]
 pub(crate) struct Devices {
     units: Vec<Unit>,
+    infos: Vec<DeviceInfo>,
 }
 
 /// A device and what is kept for it.
@@ -46,7 +50,7 @@ impl Devices {
         let found = match devices() {
             Ok(found) => found,
             Err(Missing::NoLibrary) => {
-                tracing::debug!("no GPUs: there is no libcuda");
+                tracing::info!("no GPUs: there is no libcuda");
                 Vec::new()
             }
             Err(why) => {
@@ -63,7 +67,12 @@ impl Devices {
             tracing::info!(name = %properties.name, uuid = %properties.uuid, "offers a GPU");
             Some(Unit { device, offered_bytes, vram: Mutex::default(), lanes: Mutex::default() })
         });
-        Devices { units: units.collect() }
+        let units: Vec<Unit> = units.collect();
+        let library = if units.is_empty() { None } else { Library::open() };
+        let found = library.as_ref().map(Library::devices).unwrap_or_default();
+        let properties = units.iter().map(|unit| unit.device.properties());
+        let infos = topology::describe(&properties.collect::<Vec<_>>(), &found);
+        Devices { units, infos }
     }
 
     /// Whether there are none.
@@ -85,14 +94,8 @@ impl Devices {
     }
 
     /// What they are, for people.
-    pub(crate) fn infos(&self) -> Vec<DeviceInfo> {
-        let info = |unit: &Unit| DeviceInfo {
-            name: unit.device.properties().name.clone(),
-            kind: DeviceKind::Cuda,
-            numa_node: None,
-            links: Vec::new(),
-        };
-        self.units.iter().map(info).collect()
+    pub(crate) fn infos(&self) -> &[DeviceInfo] {
+        &self.infos
     }
 
     /// Forgets what devices keep of an object.

@@ -3,6 +3,8 @@
 // Each test crate uses its own part of these.
 #![allow(dead_code)]
 
+pub mod gpus;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
