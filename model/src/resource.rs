@@ -143,7 +143,14 @@ impl Capacity {
             "{} device(s) with {}/1000 compute and {} bytes VRAM each",
             gpu.devices, gpu.milli, gpu.vram_bytes
         );
-        short("gpu", asked, format!("{fitting} such of {}", self.devices.len()))
+        let largest = self.devices.iter().map(|device| device.vram_bytes).max();
+        let hint = match largest {
+            Some(largest) if largest < gpu.vram_bytes => {
+                format!(", the largest with {largest} bytes VRAM")
+            }
+            Some(_) | None => String::new(),
+        };
+        short("gpu", asked, format!("{fitting} such of {}{hint}", self.devices.len()))
     }
 
     /// Takes `request` with these devices away. The caller has checked that it fits.
@@ -288,6 +295,12 @@ mod tests {
         check(
             &gpu(3, 1000),
             "gpu: asks for 3 device(s) with 1000/1000 compute and 10 bytes VRAM each, has 2 such of 2",
+        );
+        let mut large = gpu(1, 500);
+        large.gpu = large.gpu.map(|gpu| GpuRequest { vram_bytes: 101, ..gpu });
+        check(
+            &large,
+            "gpu: asks for 1 device(s) with 500/1000 compute and 101 bytes VRAM each, has 0 such of 2, the largest with 100 bytes VRAM",
         );
         assert_eq!(capacity().shortfall(&gpu(2, 1000)), None);
     }

@@ -22,3 +22,22 @@ fn nodes_show_devices_and_say_that_they_are_simulated() {
     let table = cluster.say(&["nodes"]).out;
     assert!(table.contains("2 x Simulated GPU"), "{table}");
 }
+
+#[test]
+fn a_task_that_no_device_has_the_memory_for_is_refused_when_it_is_submitted() {
+    let mut cluster = Cluster::start(0);
+    cluster.add_executor_with("gpus", &["--simulated-gpus", "1"]);
+    eventually("it has joined", || cluster.nodes().len() == 1);
+    let graph = |vram: &str| {
+        let task = "[[tasks]]\nname = \"big\"\nkernel = \"noop\"\n";
+        let request = format!("request = {{ gpu = {{ vram = \"{vram}\" }} }}\n");
+        GraphFile::new("big.toml", &format!("{task}{request}"))
+    };
+    let said = cluster.say(&["submit", graph("1TiB").path()]);
+    assert_ne!(said.code, Some(0));
+    for part in ["\"big\"", "1099511627776 bytes VRAM", "the largest with"] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+    let said = cluster.say(&["submit", graph("1GiB").path()]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+}

@@ -227,7 +227,8 @@ pub async fn start(
     let store = Arc::new(store);
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
     let peers = Peers::new(Arc::clone(&store));
-    let quarters = Quarters::new(config.clone());
+    let uuids = info.devices.iter().map(|device| device.uuid.clone()).collect();
+    let quarters = Quarters::new(config.clone(), uuids);
     let actors = Actors::new(Arc::clone(&store), Arc::clone(&quarters));
     let server = match &config.listen {
         Some(listen) => {
