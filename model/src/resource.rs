@@ -73,13 +73,23 @@ pub struct DeviceCapacity {
     pub milli: u32,
     /// Bytes of device memory.
     pub vram_bytes: u64,
-    /// Compute capability, as major * 10 + minor.
+    /// Compute capability, as major * 10 + minor; 0 while the device is out of service.
     pub compute_capability: u16,
 }
 
 impl DeviceCapacity {
+    /// What a device offers that is out of service.
+    pub const NONE: DeviceCapacity =
+        DeviceCapacity { milli: 0, vram_bytes: 0, compute_capability: 0 };
+
+    /// Whether it serves nobody, whatever is asked for.
+    pub fn is_out_of_service(&self) -> bool {
+        self.compute_capability == 0
+    }
+
     fn fits(&self, request: &GpuRequest) -> bool {
-        self.milli >= request.milli
+        !self.is_out_of_service()
+            && self.milli >= request.milli
             && self.vram_bytes >= request.vram_bytes
             && self.compute_capability >= request.min_compute_capability
     }

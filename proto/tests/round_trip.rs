@@ -327,6 +327,12 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
         (attempt(), value())
             .prop_map(|(attempt, state)| FromExecutor::Checkpointed { attempt, state }),
         attempt().prop_map(|attempt| FromExecutor::Resumed { attempt }),
+        any::<(u16, u32, u64, u16)>().prop_map(
+            |(device, milli, vram_bytes, compute_capability)| FromExecutor::DeviceChanged {
+                device: DeviceIndex(device),
+                capacity: DeviceCapacity { milli, vram_bytes, compute_capability },
+            }
+        ),
     ]
 }
 

@@ -86,7 +86,7 @@ fn row(view: &ExecutorView) -> [String; 9] {
         format!("{}{draining}", view.info.name),
         format!("{}/{}", text::milli(view.free.cpu_milli), text::milli(capacity.cpu_milli)),
         text::bytes(capacity.memory_bytes),
-        device_counts(&view.info.devices),
+        device_counts(&view.info.devices, &capacity.devices),
         view.running.to_string(),
         view.queued.to_string(),
         objects(view),
@@ -94,12 +94,14 @@ fn row(view: &ExecutorView) -> [String; 9] {
     ]
 }
 
-/// How many devices there are of each model, such as `2 x H100`; simulated ones say that they are.
-fn device_counts(devices: &[DeviceInfo]) -> String {
-    let names = devices.iter().map(|device| {
+/// How many devices there are of each model, such as `2 x H100`; simulated ones say that they are,
+/// and so do those that are out of service.
+fn device_counts(devices: &[DeviceInfo], offers: &[DeviceCapacity]) -> String {
+    let names = devices.iter().zip(offers).map(|(device, offered)| {
         let told = device.name.to_ascii_lowercase().contains("simulated");
-        let mark = if device.is_simulated && !told { " (simulated)" } else { "" };
-        format!("{}{mark}", device.name)
+        let simulated = if device.is_simulated && !told { " (simulated)" } else { "" };
+        let out = if offered.is_out_of_service() { " (out of service)" } else { "" };
+        format!("{}{simulated}{out}", device.name)
     });
     let mut counts: Vec<(String, usize)> = Vec::new();
     for name in names {
@@ -149,6 +151,7 @@ fn device_json(info: &DeviceInfo, offered: &DeviceCapacity, free: &DeviceCapacit
     let (major, minor) = (offered.compute_capability / 10, offered.compute_capability % 10);
     json!({
         "name": info.name, "kind": kind, "simulated": info.is_simulated, "uuid": info.uuid,
+        "in_service": !offered.is_out_of_service(),
         "pci": info.pci, "slice_of": info.slice_of, "numa_node": info.numa_node, "links": links,
         "compute_capability": format!("{major}.{minor}"), "memory_bytes": info.memory_bytes,
         "vram_bytes": offered.vram_bytes, "free_vram_bytes": free.vram_bytes,
@@ -176,13 +179,18 @@ mod tests {
     fn devices_are_counted_by_model_and_simulated_ones_say_so() {
         let device =
             |name: &str, is_simulated| DeviceInfo { is_simulated, ..DeviceInfo::named(name) };
-        assert_eq!(device_counts(&[]), "-");
+        let whole = DeviceCapacity { milli: 1000, vram_bytes: 1, compute_capability: 80 };
+        assert_eq!(device_counts(&[], &[]), "-");
         let mixed = [
             device("H100", false),
             device("H100", true),
             device("Simulated GPU", true),
             device("H100", false),
+            device("H100", false),
         ];
-        assert_eq!(device_counts(&mixed), "2 x H100, 1 x H100 (simulated), 1 x Simulated GPU");
+        assert_eq!(
+            device_counts(&mixed, &[whole, whole, whole, whole, DeviceCapacity::NONE]),
+            "2 x H100, 1 x H100 (simulated), 1 x Simulated GPU, 1 x H100 (out of service)"
+        );
     }
 }

@@ -41,3 +41,31 @@ fn a_task_that_no_device_has_the_memory_for_is_refused_when_it_is_submitted() {
     let said = cluster.say(&["submit", graph("1GiB").path()]);
     assert_eq!(said.code, Some(0), "{}", said.err);
 }
+
+#[test]
+fn work_of_a_lost_device_is_done_elsewhere_and_the_node_says_what_is_left() {
+    let mut cluster = Cluster::start(0);
+    let faults = [("DRAWLOOM_SIM_FAULTS", "lost:1@2"), ("DRAWLOOM_SIM_QUIET", "1")];
+    cluster.add_executor_in("gpus", &["--simulated-gpus", "2"], &faults);
+    eventually("it has joined", || cluster.nodes().len() == 1);
+    let task = |index: u32| {
+        format!(
+            "[[tasks]]\nname = \"t{index}\"\nkernel = \"fill\"\n\
+             attributes = {{ shape = [64], value = 1.0 }}\nrequest = {{ gpu = 1 }}\n"
+        )
+    };
+    let graph = GraphFile::new("many.toml", &(0..40).map(task).collect::<String>());
+    let job = cluster.submit(graph.path());
+    let said = cluster.say(&["--json", "watch", &job]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("device_lost"), "{}", said.out);
+    assert_eq!(cluster.count(&job, "succeeded"), 40);
+    let node = &cluster.nodes()[0];
+    let in_service = |place: usize| node["devices"][place]["in_service"].as_bool();
+    assert_eq!((in_service(0), in_service(1)), (Some(true), Some(false)));
+    let table = cluster.say(&["nodes"]).out;
+    assert!(table.contains("1 x Simulated GPU, 1 x Simulated GPU (out of service)"), "{table}");
+    let both = "[[tasks]]\nname = \"both\"\nkernel = \"noop\"\nrequest = { gpu = 2 }\n";
+    let said = cluster.say(&["submit", GraphFile::new("both.toml", both).path()]);
+    assert_ne!(said.code, Some(0), "there is one left");
+}

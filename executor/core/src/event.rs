@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    Assignment, AttemptId, Capacity, Failure, FromExecutor, ObjectKey, Outcome, ToExecutor, Value,
+    Assignment, AttemptId, Capacity, DeviceCapacity, DeviceIndex, Failure, FromExecutor, ObjectKey,
+    Outcome, ToExecutor, Value,
 };
 use smallvec::SmallVec;
 
@@ -93,6 +94,13 @@ pub enum Event {
         /// How long it ran.
         run_time: Duration,
     },
+    /// A device offers this from now on: nothing once it has failed.
+    DeviceChanged {
+        /// Which device.
+        device: DeviceIndex,
+        /// What it offers.
+        capacity: DeviceCapacity,
+    },
     /// The process has been asked to end.
     DrainWanted,
     /// The moment that [`crate::Executor::next_timeout`] named has come.
@@ -171,4 +179,6 @@ pub enum KillReason {
     Cancelled,
     /// It ran longer than this, its timeout.
     TimedOut(Duration),
+    /// A device that it uses has failed.
+    DeviceLost,
 }

@@ -1,5 +1,6 @@
 //! The machine: one function per thing that can happen.
 
+mod device;
 mod staging;
 mod suspension;
 
@@ -109,6 +110,9 @@ impl Executor {
             Event::AttemptEnded { attempt, outcome, run_time } => {
                 self.on_attempt_ended(now, attempt, outcome, run_time, commands);
             }
+            Event::DeviceChanged { device, capacity } => {
+                self.on_device_changed(device, capacity, commands);
+            }
             Event::DrainWanted => commands.push(Command::Say(FromExecutor::DrainRequested)),
             Event::TimeoutDue => self.on_timeout_due(now, commands),
         }
@@ -174,6 +178,11 @@ impl Executor {
         }
         let class = match self.classify(&assignment) {
             Ok(class) => class,
+            // The scheduler had not yet heard what became of a device.
+            Err(_) if self.admission.has_changed() && !assignment.devices.is_empty() => {
+                self.not_succeeded.insert(attempt.task);
+                return commands.push(Command::Say(FromExecutor::Recalled { attempt }));
+            }
             Err(failure) => {
                 self.not_succeeded.insert(attempt.task);
                 return say_ended(commands, attempt, Outcome::Failed(failure), [Duration::ZERO; 2]);
@@ -401,6 +410,12 @@ impl Executor {
         let succeeded = self.settle_outputs(running, &outcome, commands);
         let moved = running.stopping == Some(AfterStop::Moved);
         let outcome = match (running.killed, outcome) {
+            // It knows best what happened to the device.
+            (Some(KillReason::DeviceLost), Outcome::Failed(failure))
+                if failure.kind == FailureKind::DeviceLost =>
+            {
+                Outcome::Failed(failure)
+            }
             (Some(reason), _) => reason.outcome(),
             (None, Outcome::Succeeded(_)) if moved => Outcome::Cancelled,
             (None, outcome) => outcome,
@@ -697,6 +712,10 @@ impl KillReason {
                 FailureKind::TimedOut,
                 format!("ran longer than its timeout of {limit:?}"),
             )),
+            KillReason::DeviceLost => {
+                let message = "a device failed while the attempt used it";
+                Outcome::Failed(Failure::new(FailureKind::DeviceLost, message))
+            }
         }
     }
 }

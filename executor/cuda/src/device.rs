@@ -89,6 +89,11 @@ impl Device {
         &self.properties
     }
 
+    /// Its number with the driver.
+    pub fn ordinal(&self) -> usize {
+        self.context.ordinal()
+    }
+
     /// Bytes of memory that are free now, whoever uses the others.
     ///
     /// # Errors

@@ -8,6 +8,10 @@
 mod library;
 mod place;
 mod topology;
+mod watch;
+mod xid;
 
 pub use library::Library;
 pub use place::{Found, place_of};
+pub use watch::{Sample, Watch};
+pub use xid::{Verdict, verdict};

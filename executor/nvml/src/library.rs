@@ -9,7 +9,7 @@ use crate::topology;
 /// The library, as long as it is in use.
 #[derive(Debug)]
 pub struct Library {
-    nvml: Nvml,
+    pub(crate) nvml: Nvml,
 }
 
 impl Library {

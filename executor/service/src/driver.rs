@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drawloom_executor_core::{Command, Cores, Event, Executor};
+use drawloom_executor_core::{Command, Cores, Event, Executor, KillReason};
 use drawloom_model::{
     ActorPart, Assignment, AttemptId, CallFault, Failure, FailureKind, FromExecutor,
     INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, InputSource, ObjectKey, ObjectReport, Outcome, Run,
@@ -217,6 +217,9 @@ impl Driver {
             Command::Start { assignment, cores } => self.start(assignment, cores),
             Command::Kill { attempt, why } => {
                 tracing::debug!(?attempt, ?why, "attempt is killed");
+                if let KillReason::TimedOut(_) = why {
+                    self.parts.devices.time_is_up(attempt);
+                }
                 if let Some(running) = self.running.get(&attempt) {
                     running.cancellation.cancel();
                     self.kill_by_kind(attempt, running.callee);

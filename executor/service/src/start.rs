@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use drawloom_executor_core::{Config as CoreConfig, Event, Executor, RoomFor};
 use drawloom_model::{ExecutorInfo, ObjectKey, ToExecutor, Value};
+use drawloom_nvml::Library;
 use drawloom_proto::ListenError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use crate::actor::{Actors, CallServer, LocalActors};
 use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
-use crate::gpu::Devices;
+use crate::gpu::{self, Devices};
 use crate::leftovers;
 use crate::local::LocalServer;
 use crate::quarters::Quarters;
@@ -217,9 +218,11 @@ pub async fn start(
     inbox: ToExecutorReceiver,
 ) -> Result<Handle, ExecutorError> {
     let Machine { mut info, cores, arena_bytes } = discover(&config);
-    let devices = Arc::new(find_devices(&config).await);
-    (info.devices, info.capacity.devices) = (devices.infos().to_vec(), devices.capacities());
     let (news_sender, news) = mpsc::unbounded_channel();
+    let (devices, library) = find_devices(&config, &news_sender).await;
+    let devices = Arc::new(devices);
+    (info.devices, info.capacity.devices) = (devices.infos().to_vec(), devices.capacities());
+    gpu::watch(&devices, library);
     let disk = spill_directory(&config);
     let can_spill = disk.is_some();
     let store = Store::new(arena_bytes, disk, news_sender.clone())
@@ -278,11 +281,16 @@ fn spill_directory(config: &Config) -> Option<Arc<SpillDirectory>> {
 }
 
 /// The GPUs that are to be offered. Drivers take their time to start.
-async fn find_devices(config: &Config) -> Devices {
+async fn find_devices(
+    config: &Config,
+    news: &mpsc::UnboundedSender<News>,
+) -> (Devices, Option<Library>) {
     if !config.offers_gpus {
-        return Devices::none();
+        return (Devices::none(), None);
     }
-    tokio::task::spawn_blocking(Devices::open).await.unwrap_or_default()
+    let news = news.clone();
+    let open = move || Devices::open(&news);
+    tokio::task::spawn_blocking(open).await.unwrap_or_else(|_| (Devices::none(), None))
 }
 
 /// Serves clients on this machine; without that they fetch objects as others do.

@@ -56,15 +56,10 @@ impl TryFrom<v1::ExecutorInfo> for ExecutorInfo {
 
 impl From<&Capacity> for v1::Capacity {
     fn from(capacity: &Capacity) -> Self {
-        let device = |device: &DeviceCapacity| v1::DeviceCapacity {
-            milli: device.milli,
-            vram_bytes: device.vram_bytes,
-            compute_capability: device.compute_capability.into(),
-        };
         v1::Capacity {
             cpu_milli: capacity.cpu_milli,
             memory_bytes: capacity.memory_bytes,
-            devices: capacity.devices.iter().map(device).collect(),
+            devices: capacity.devices.iter().map(Into::into).collect(),
             custom: capacity
                 .custom
                 .iter()
@@ -84,6 +79,16 @@ impl TryFrom<v1::Capacity> for Capacity {
             devices: each(wire.devices, "devices", 0, DeviceCapacity::try_from)?,
             custom: wire.custom.into_iter().map(|(name, milli)| (name.into(), milli)).collect(),
         })
+    }
+}
+
+impl From<&DeviceCapacity> for v1::DeviceCapacity {
+    fn from(device: &DeviceCapacity) -> Self {
+        v1::DeviceCapacity {
+            milli: device.milli,
+            vram_bytes: device.vram_bytes,
+            compute_capability: device.compute_capability.into(),
+        }
     }
 }
 

@@ -3,12 +3,16 @@
 //! A kernel's inputs are copied to its device unless they are there already; its outputs stay there
 //! for those to come, and are copied to the store, where everybody else finds them.
 
+mod health;
+mod telemetry;
 mod topology;
 mod vram;
+mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use drawloom_cuda::{Buffer, Device, Error, Lane, Missing, devices};
+use drawloom_cuda::{Buffer, Device, Error, Lane, Missing, Properties, devices};
 use drawloom_executor_core::RoomFor;
 use drawloom_model::{
     AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, Failure, FailureKind, KernelCall,
@@ -16,9 +20,13 @@ use drawloom_model::{
 };
 
 use drawloom_nvml::Library;
+use tokio::sync::mpsc;
 
+use crate::driver::News;
 use crate::store::Store;
+use health::Place;
 use vram::Vram;
+pub(crate) use watch::watch;
 
 /// What is left of a device's memory for the driver's own needs, in hundredths.
 const RESERVE_SHARE: u64 = 5;
@@ -26,7 +34,7 @@ const RESERVE_SHARE: u64 = 5;
 /// The devices of this machine that the executor offers.
 #[derive(Default)]
 pub(crate) struct Devices {
-    units: Vec<Unit>,
+    places: Vec<Arc<Place>>,
     infos: Vec<DeviceInfo>,
 }
 
@@ -46,7 +54,8 @@ impl Devices {
     }
 
     /// Those that the driver knows; none, and a line in the log, where there is no driver.
-    pub(crate) fn open() -> Self {
+    /// What watches them is to be given the library.
+    pub(crate) fn open(news: &mpsc::UnboundedSender<News>) -> (Self, Option<Library>) {
         let found = match devices() {
             Ok(found) => found,
             Err(Missing::NoLibrary) => {
@@ -59,38 +68,56 @@ impl Devices {
             }
         };
         let units = found.into_iter().filter_map(|device| {
-            let free = device.free_bytes().inspect_err(
-                |why| tracing::warn!(device = %device.properties().name, %why, "a GPU is left out"),
-            );
-            let offered_bytes = free.ok()? / 100 * (100 - RESERVE_SHARE);
-            let properties = device.properties();
-            tracing::info!(name = %properties.name, uuid = %properties.uuid, "offers a GPU");
-            Some(Unit { device, offered_bytes, vram: Mutex::default(), lanes: Mutex::default() })
+            let Properties { name, uuid, .. } = device.properties().clone();
+            let unit = Unit::new(device);
+            match &unit {
+                Ok(_) => tracing::info!(name, uuid, "offers a GPU"),
+                Err(why) => tracing::warn!(name, uuid, %why, "a GPU is left out"),
+            }
+            unit.ok()
         });
         let units: Vec<Unit> = units.collect();
         let library = if units.is_empty() { None } else { Library::open() };
         let found = library.as_ref().map(Library::devices).unwrap_or_default();
         let properties = units.iter().map(|unit| unit.device.properties());
         let infos = topology::describe(&properties.collect::<Vec<_>>(), &found);
-        Devices { units, infos }
+        let places = (0..).zip(units).zip(&infos).map(|((index, unit), info)| {
+            Place::new(DeviceIndex(index), info.uuid.clone(), unit, news.clone())
+        });
+        (Devices { places: places.collect(), infos }, library)
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.units.is_empty()
+        self.places.is_empty()
+    }
+
+    fn places(&self) -> &[Arc<Place>] {
+        &self.places
+    }
+
+    /// Those that are in service.
+    fn units(&self) -> impl Iterator<Item = Arc<Unit>> + '_ {
+        self.places.iter().filter_map(|place| place.unit())
+    }
+
+    fn uuids(&self) -> Vec<String> {
+        self.infos.iter().map(|info| info.uuid.clone()).collect()
+    }
+
+    /// An attempt has run longer than it may: it ends, or its device does.
+    pub(crate) fn time_is_up(&self, attempt: AttemptId) {
+        for place in &self.places {
+            place.time_is_up(attempt, Instant::now());
+        }
     }
 
     /// What is offered, device by device.
     pub(crate) fn capacities(&self) -> Vec<DeviceCapacity> {
-        let capacity = |unit: &Unit| {
-            let (major, minor) = unit.device.properties().compute_capability;
-            DeviceCapacity {
-                milli: 1000,
-                vram_bytes: unit.offered_bytes,
-                compute_capability: u16::try_from(major * 10 + minor).unwrap_or(u16::MAX),
-            }
-        };
-        self.units.iter().map(capacity).collect()
+        self.places
+            .iter()
+            .map(|place| place.unit().map_or(DeviceCapacity::NONE, |unit| unit.capacity()))
+            .collect()
     }
 
     /// What they are, for people.
@@ -100,14 +127,14 @@ impl Devices {
 
     /// Forgets what devices keep of an object.
     pub(crate) fn forget(&self, object: ObjectKey) {
-        for unit in &self.units {
+        for unit in self.units() {
             unit.vram().forget(object);
         }
     }
 
     /// Bytes of objects' copies, device by device.
     pub(crate) fn kept_bytes(&self) -> impl Iterator<Item = u64> + '_ {
-        self.units.iter().map(|unit| unit.vram().bytes())
+        self.units().map(|unit| unit.vram().bytes())
     }
 
     /// Runs a kernel on a device and waits for its end; its outputs, which the device keeps under
@@ -118,10 +145,14 @@ impl Devices {
         work: &Work<'_>,
         store: &Store,
     ) -> Result<Vec<Value>, Failure> {
-        let unit = self.units.get(usize::from(work.device.0)).ok_or_else(|| {
+        let place = self.places.get(usize::from(work.device.0)).ok_or_else(|| {
             Failure::new(FailureKind::Spawn, format!("there is no device {}", work.device.0))
         })?;
-        let failed = |error| unit.failure(call, &error);
+        let (_stay, unit) = place.enter(work.attempt)?;
+        let failed = |error| {
+            place.judge(&error);
+            unit.failure(call, &error)
+        };
         let mut lane = unit.lane().map_err(failed)?;
         let result = unit.run(call, work, &mut lane);
         // A lane is whole after whatever failed, or its device is not, and then all of them fail.
@@ -133,6 +164,9 @@ impl Devices {
             if store.find(object).is_none() {
                 unit.vram().forget(object);
             }
+        }
+        if values.is_ok() {
+            place.works();
         }
         values
     }
@@ -149,6 +183,33 @@ pub(crate) struct Work<'w> {
 }
 
 impl Unit {
+    fn new(device: Arc<Device>) -> Result<Self, Error> {
+        let offered_bytes = device.free_bytes()? / 100 * (100 - RESERVE_SHARE);
+        Ok(Unit { device, offered_bytes, vram: Mutex::default(), lanes: Mutex::default() })
+    }
+
+    /// Opens a device again that has failed, and tries it.
+    fn reopen(ordinal: usize) -> Result<Self, String> {
+        const SAMPLE: [u8; 64] = [0xa5; 64];
+        let device = Arc::new(drawloom_cuda::open(ordinal)?);
+        let mut back = [0; SAMPLE.len()];
+        let copied = device.upload(&SAMPLE).and_then(|there| device.download(&there, &mut back));
+        copied.map_err(|error| error.to_string())?;
+        if back != SAMPLE {
+            return Err("its memory does not keep what it is given".to_owned());
+        }
+        Unit::new(device).map_err(|error| error.to_string())
+    }
+
+    fn capacity(&self) -> DeviceCapacity {
+        let (major, minor) = self.device.properties().compute_capability;
+        DeviceCapacity {
+            milli: 1000,
+            vram_bytes: self.offered_bytes,
+            compute_capability: u16::try_from(major * 10 + minor).unwrap_or(u16::MAX),
+        }
+    }
+
     fn vram(&self) -> MutexGuard<'_, Vram> {
         self.vram.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -255,7 +316,11 @@ impl Unit {
             Error::Plan(error) => Failure::new(FailureKind::Application, error.to_string()),
             Error::Device { .. } => {
                 let message = format!("kernel {} on {name}: {error}", call.name);
-                Failure::new(FailureKind::Application, message)
+                let kind = match error.fault() {
+                    Some(_) => FailureKind::DeviceLost,
+                    None => FailureKind::Application,
+                };
+                Failure::new(kind, message)
             }
         }
     }
