@@ -1,5 +1,6 @@
 //! Executors with simulated GPUs, as people see them.
 
+use crate::cluster::page;
 use crate::harness::*;
 
 #[test]
@@ -68,4 +69,58 @@ fn work_of_a_lost_device_is_done_elsewhere_and_the_node_says_what_is_left() {
     let both = "[[tasks]]\nname = \"both\"\nkernel = \"noop\"\nrequest = { gpu = 2 }\n";
     let said = cluster.say(&["submit", GraphFile::new("both.toml", both).path()]);
     assert_ne!(said.code, Some(0), "there is one left");
+}
+
+#[test]
+fn metrics_tell_how_devices_do() {
+    let mut cluster = Cluster::start(0);
+    let endpoint = cluster.scheduler.endpoint().to_owned();
+    let place = ["--json", "executor", "--scheduler", &endpoint, "--metrics", "127.0.0.1:0"];
+    let gpus = ["--simulated-gpus", "2"];
+    cluster.executors.push(Server::start(&[&place[..], &gpus].concat()));
+    eventually("it has joined", || cluster.nodes().len() == 1);
+    let node = &cluster.nodes()[0];
+    let uuid = node["devices"][1]["uuid"].as_str().expect("a uuid");
+    let expected = [
+        format!("executor_gpu_in_service{{gpu=\"{uuid}\"}} 1"),
+        format!("executor_gpu_memory_bytes{{gpu=\"{uuid}\"}} {}", 16u64 << 30),
+        format!("executor_gpu_memory_used_bytes{{gpu=\"{uuid}\"}} 0"),
+        format!("executor_gpu_temperature_celsius{{gpu=\"{uuid}\"}} 35"),
+        format!("executor_gpu_power_watts{{gpu=\"{uuid}\"}} 50"),
+        format!("executor_gpu_throttled{{gpu=\"{uuid}\",reason=\"thermal\"}} 0"),
+        format!("executor_gpu_ecc_errors_total{{gpu=\"{uuid}\",kind=\"uncorrected\"}} 0"),
+        "# HELP executor_gpu_busy_percent".to_owned(),
+    ];
+    eventually("all is told", || {
+        let page = page(&cluster.executors[0]);
+        expected.iter().all(|line| page.contains(line))
+    });
+}
+
+#[test]
+fn without_a_driver_the_results_are_the_same_and_one_line_says_so() {
+    let file = example("digits/digits.star");
+    let small = ["-p", "epochs=1", "-p", "shards=2", "-p", "hidden=32"];
+    let run = |more: &[&str]| {
+        let mut command = drawloom();
+        command.env("LD_LIBRARY_PATH", "").env("DRAWLOOM_LOG", "info");
+        let all = [&["--json", "run", &file], &small[..], more].concat();
+        let output = command.args(all).output().expect("drawloom starts");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{err}");
+        let out = String::from_utf8(output.stdout).expect("UTF-8");
+        let last = out.lines().last().expect("a report");
+        let report: serde_json::Value = serde_json::from_str(last).expect("JSON");
+        (report["outputs"].clone(), err)
+    };
+    let (with, told) = run(&[]);
+    let lines = told.lines().filter(|line| line.contains("GPU")).collect::<Vec<_>>();
+    if lines.iter().any(|line| line.contains("offers a GPU")) {
+        return; // This machine has a driver.
+    }
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("there is no libcuda"), "{lines:?}");
+    let (without, told) = run(&["--no-gpus"]);
+    assert_eq!(with, without);
+    assert!(!told.contains("GPU"), "nobody asked: {told}");
 }

@@ -46,6 +46,21 @@ pub struct Sample {
     pub ecc_uncorrected: Option<u64>,
 }
 
+impl Sample {
+    /// What it does not tell: because the device has none of it, or the driver is too old.
+    pub fn untold(&self) -> Vec<&'static str> {
+        let told = [
+            ("load", self.busy_percent.is_some()),
+            ("memory", self.memory_bytes.is_some()),
+            ("power", self.power_watts.is_some()),
+            ("temperature", self.temperature_celsius.is_some()),
+            ("throttling", !self.throttling.is_empty()),
+            ("memory errors", self.ecc_uncorrected.is_some()),
+        ];
+        told.into_iter().filter(|(_, is_told)| !is_told).map(|(what, _)| what).collect()
+    }
+}
+
 impl Library {
     /// Watches a device, which is known by its uuid: a slice's too.
     ///

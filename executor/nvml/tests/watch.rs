@@ -25,6 +25,7 @@ fn a_device_is_watched_from_its_health_to_its_loss() {
     assert!(sample.power_watts.is_some_and(|watts| watts > 1.0), "{sample:?}");
     assert!(sample.temperature_celsius.is_some() && sample.busy_percent.is_some(), "{sample:?}");
     assert!(sample.throttling.contains(&("thermal", false)), "{sample:?}");
+    assert_eq!(sample.untold(), [] as [&str; 0]);
     assert!(watch.xids().is_empty());
 
     assert!(driver.lose(1));
@@ -32,6 +33,7 @@ fn a_device_is_watched_from_its_health_to_its_loss() {
     assert!(watch.xids().is_empty(), "each is told once");
     let sample = watch.sample();
     assert_eq!((sample.memory_bytes, sample.busy_percent), (None, None));
+    assert_eq!(sample.untold().len(), 6);
     let other = library.watch(&found[0].uuid).expect("it is known");
     assert!(other.xids().is_empty() && other.sample().memory_bytes.is_some());
     assert!(library.watch("GPU-none").is_err());

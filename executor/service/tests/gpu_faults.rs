@@ -68,8 +68,14 @@ async fn a_lost_device_stays_out(loom: &mut Loom, library: Library) {
     assert!(library.inject("lost:1@1"));
     fails_with(loom, 1, 10).await;
     is_given_back(loom, 1, 11).await;
+    // A process has it, of whose kernels the executor knows nothing.
+    let sleeps = on(2, process(13, script("sleep 600", vec![])));
+    let started = FromExecutor::Started { attempt: sleeps.attempt };
+    loom.run(sleeps);
+    while loom.next().await != started {}
     assert!(library.lose(2));
     assert_eq!(changed(loom, 2).await, DeviceCapacity::NONE);
+    assert_eq!(kind(&loom.ended().await), FailureKind::DeviceLost);
     is_given_back(loom, 2, 12).await;
 }
 

@@ -45,7 +45,11 @@ fn run(devices: &Weak<Devices>, library: Option<&Library>) {
                 hear(place, uuid, xid);
             }
             if tick.is_multiple_of(TICKS_PER_SAMPLE) {
-                telemetry::record(uuid, &watch.sample());
+                let sample = watch.sample();
+                if tick == 0 && !sample.untold().is_empty() {
+                    tracing::info!(gpu = %uuid, "NVML does not tell {}", sample.untold().join(", "));
+                }
+                telemetry::record(uuid, &sample);
             }
         }
         drop(devices);
