@@ -1,10 +1,10 @@
-//! How busy each executor's cores were between two moments.
+//! What executors' cores and GPUs did between two moments.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drawloom_client::ClusterView;
-use drawloom_model::ExecutorId;
+use drawloom_model::{DeviceUsage, ExecutorId};
 use serde::Serialize;
 
 /// What a device did.
@@ -39,6 +39,55 @@ pub fn used(before: &ClusterView, after: &ClusterView, span: Duration) -> Vec<De
     shares
 }
 
+/// Where kernels on an executor's GPUs found their inputs.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct GpuUse {
+    /// The executor's name.
+    pub executor: String,
+    /// How many GPUs it has.
+    pub gpus: usize,
+    /// Inputs that were in their GPU's memory.
+    pub inputs_found: u64,
+    /// Inputs that were copied there, from the host or from another GPU.
+    pub inputs_copied: u64,
+    /// How many bytes that was.
+    pub copied_bytes: u64,
+    /// Bytes of objects that left a GPU for want of room.
+    pub evicted_bytes: u64,
+}
+
+impl GpuUse {
+    /// The share of inputs that were there, from 0 to 1.
+    pub fn found(&self) -> f64 {
+        self.inputs_found as f64 / ((self.inputs_found + self.inputs_copied) as f64).max(1.0)
+    }
+}
+
+/// What the GPUs of executors in `after` did since `before`, executor by executor; those are left
+/// out that did nothing.
+pub fn gpus_used(before: &ClusterView, after: &ClusterView) -> Vec<GpuUse> {
+    let earlier: BTreeMap<ExecutorId, &[DeviceUsage]> =
+        before.executors.iter().map(|view| (view.executor, view.devices_used.as_slice())).collect();
+    let used = after.executors.iter().map(|view| {
+        let earlier = earlier.get(&view.executor).copied().unwrap_or_default();
+        let gpus = view.devices_used.len();
+        let mut used = GpuUse { executor: view.info.name.clone(), gpus, ..GpuUse::default() };
+        for (place, now) in view.devices_used.iter().enumerate() {
+            let then = earlier.get(place).copied().unwrap_or_default();
+            let copied = |usage: &DeviceUsage| usage.inputs_uploaded + usage.inputs_received;
+            used.inputs_found += now.inputs_found.saturating_sub(then.inputs_found);
+            used.inputs_copied += copied(now).saturating_sub(copied(&then));
+            used.copied_bytes += now.copied_bytes.saturating_sub(then.copied_bytes);
+            used.evicted_bytes += now.evicted_bytes.saturating_sub(then.evicted_bytes);
+        }
+        used
+    });
+    let mut used: Vec<GpuUse> =
+        used.filter(|used| used.inputs_found + used.inputs_copied > 0).collect();
+    used.sort_by(|a, b| a.executor.cmp(&b.executor));
+    used
+}
+
 #[cfg(test)]
 mod tests {
     use drawloom_client::{ExecutorView, TaskCounts};
@@ -61,9 +110,28 @@ mod tests {
             draining: false,
             busy_core_seconds,
             tasks_ended: 0,
+            devices_used: Vec::new(),
         };
         let (version, tasks) = (String::new(), TaskCounts::default());
         ClusterView { version, executors: vec![executor], running_jobs: 0, tasks }
+    }
+
+    #[test]
+    fn gpus_tell_what_they_found_in_between() {
+        let at = |found, uploaded| {
+            let mut view = view(0.0);
+            let usage = DeviceUsage {
+                inputs_found: found,
+                inputs_uploaded: uploaded,
+                copied_bytes: uploaded * 10,
+                ..DeviceUsage::default()
+            };
+            view.executors[0].devices_used = vec![usage; 2];
+            view
+        };
+        let used = gpus_used(&at(5, 5), &at(35, 15));
+        assert_eq!((used[0].gpus, used[0].copied_bytes, used[0].found()), (2, 200, 0.75));
+        assert_eq!(gpus_used(&at(5, 5), &at(5, 5)), []);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use drawloom_model::{
-    Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, JobId, ObjectId, ObjectType,
+    Capacity, DeviceIndex, DeviceUsage, ExecutorId, ExecutorInfo, Failure, JobId, ObjectId,
+    ObjectType,
 };
 
 use crate::{JobState, TaskState};
@@ -190,6 +191,8 @@ pub struct ExecutorView {
     pub busy_core_seconds: f64,
     /// How many attempts ended on it.
     pub tasks_ended: u64,
+    /// What its devices hold and have copied, in their order; empty where they have done nothing.
+    pub devices_used: Vec<DeviceUsage>,
 }
 
 /// The cluster.

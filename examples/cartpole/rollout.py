@@ -4,8 +4,9 @@
     rollout.py SEED EPISODES [greedy]
 
 The policy is read from w1.f32 [4, h], b1.f32 [h], w2.f32 [h, 2] and b2.f32 [2]: an MLP with tanh.
-Written are, padded with zeros to 500 rows an episode: observations.npy [rows, 4], actions.npy
-[rows], advantages.npy [rows, 1]; and returns.npy [EPISODES]. The physics are those of Barto, Sutton
+Written are notes.npy [rows, 6], a row a step: what was seen, which action was taken and how much
+better that was than others, padded with zeros to 500 rows an episode; and returns.npy [EPISODES].
+The physics are those of Barto, Sutton
 and Anderson, "Neuronlike adaptive elements that can solve difficult learning control problems"
 (1983), with the limits that are usual today: 12 degrees, 2.4 m, 500 steps of 0.02 s."""
 
@@ -103,11 +104,12 @@ def main():
     mean = sum(follow) / len(follow)
     spread = math.sqrt(sum((number - mean) ** 2 for number in follow) / len(follow)) or 1.0
     advantages = [(number - mean) / spread for number in follow]
+    notes = []
+    for place, (action, advantage) in enumerate(zip(actions, advantages)):
+        notes.extend(observations[4 * place : 4 * place + 4])
+        notes.extend((action, advantage))
     rows = episodes * STEPS
-    padding = rows - len(actions)
-    write_npy("observations.npy", "f", [rows, 4], observations + [0.0] * (4 * padding))
-    write_npy("actions.npy", "i", [rows], actions + [0] * padding)
-    write_npy("advantages.npy", "f", [rows, 1], advantages + [0.0] * padding)
+    write_npy("notes.npy", "f", [rows, 6], notes + [0.0] * (6 * (rows - len(actions))))
 
 
 main()

@@ -98,11 +98,12 @@ fn large_files_become_externals_and_small_ones_literals() {
 #[test]
 fn variants_take_over_what_they_leave_out() {
     let text = "tasks:\n- {name: a, kernel: fill, attributes: {shape: [2]}}\n\
-                - {kernel: relu, inputs: [a], variants: [{request: {gpu: 1}}, {request: {cpu: 4}}]}\n";
+                - {kernel: relu, inputs: [a], variants: [{request: {gpu: 1}}, {request: {gpu: 0.25}}, {request: {cpu: 4}}]}\n";
     let graph = load_text("g.yaml", text).expect("good").graph;
     let variants = &graph.templates[1].variants;
-    assert_eq!(variants[0].request.gpu.as_ref().map(|gpu| gpu.milli), Some(1000));
-    assert_eq!(variants[1].request.cpu_milli, 4000);
+    let milli = |place: usize| variants[place].request.gpu.as_ref().map(|gpu| gpu.milli);
+    assert_eq!((milli(0), milli(1)), (Some(1000), Some(250)));
+    assert_eq!(variants[2].request.cpu_milli, 4000);
     assert!(variants.iter().all(|variant| variant.run.name() == "relu"));
 }
 
@@ -204,6 +205,10 @@ fn values_of_the_wrong_kind_are_refused_where_they_stand() {
         (
             "request: {memory: 5 lightyears}",
             "g.yaml:3: tasks[0].request.memory: cannot be \"5 lightyears\"; give bytes such as 4096, \"500MB\" or \"1.5GiB\"",
+        ),
+        (
+            "request: {gpu: 1.5}",
+            "g.yaml:3: tasks[0].request.gpu: cannot be 1.5: it is a number of whole GPUs or a part of one, such as 0.25",
         ),
         (
             "request: {gpu: {share: 2}}",

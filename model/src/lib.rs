@@ -34,8 +34,8 @@ pub use id::{
     RequestId, TaskKey, TemplateKey,
 };
 pub use message::{
-    ActorPart, AfterStop, AssignedInput, Assignment, AttemptEnd, FromExecutor, InputSource,
-    ObjectReport, Outcome, ReplicaPlace, ToExecutor,
+    ActorPart, AfterStop, AssignedInput, Assignment, AttemptEnd, DeviceUsage, FromExecutor,
+    InputSource, ObjectReport, Outcome, ReplicaPlace, ToExecutor,
 };
 pub use object::{
     DType, INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, ObjectType, ParseTypeError, Shape, Value,

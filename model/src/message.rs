@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::{
-    AttemptId, DeviceCapacity, DeviceIndex, Failure, JobId, ObjectKey, ObjectType, TaskKey,
+    AttemptId, DeviceCapacity, DeviceIndex, Failure, JobId, ObjectKey, ObjectType, Run, TaskKey,
     Template, TemplateKey, Value,
 };
 
@@ -113,6 +113,15 @@ pub struct Assignment {
     pub actor: Option<Box<ActorPart>>,
 }
 
+impl Assignment {
+    /// Whether it is a kernel for a device, which takes its inputs from the memory of devices, too.
+    pub fn runs_on_device(&self) -> bool {
+        let variant = self.template.variants.get(usize::from(self.variant));
+        !self.devices.is_empty()
+            && variant.is_some_and(|variant| matches!(variant.run, Run::Kernel(_)))
+    }
+}
+
 /// What only an actor's or a call's assignment has.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ActorPart {
@@ -147,6 +156,8 @@ pub enum InputSource {
 pub enum FromExecutor {
     /// It lives.
     Heartbeat,
+    /// What its devices hold and have copied since they are offered, in their order.
+    DevicesUsed(Vec<DeviceUsage>),
     /// The attempt has started. Left out where `Ended` would follow at once.
     Started {
         /// The attempt.
@@ -205,13 +216,32 @@ pub enum FromExecutor {
     DrainRequested,
 }
 
-/// Where on its executor a replica is. New ones are in memory.
+/// Where on its executor a replica is. New ones are in memory, where nothing else is said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReplicaPlace {
     /// In memory.
     Memory,
     /// On disk: spilled for want of memory.
     Disk,
+    /// In a device's memory alone.
+    Device(DeviceIndex),
+}
+
+/// What a device holds, and what was copied to it and from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DeviceUsage {
+    /// Bytes of objects in its memory, copies among them.
+    pub objects_bytes: u64,
+    /// Inputs of kernels that were there already.
+    pub inputs_found: u64,
+    /// Inputs that were copied from the host.
+    pub inputs_uploaded: u64,
+    /// Inputs that were copied from another device.
+    pub inputs_received: u64,
+    /// Bytes of inputs that were copied.
+    pub copied_bytes: u64,
+    /// Bytes of objects that left it for want of room.
+    pub evicted_bytes: u64,
 }
 
 /// An attempt's end.
@@ -225,6 +255,8 @@ pub struct AttemptEnd {
     pub run_time: Duration,
     /// How long it lay on the executor before it started.
     pub queue_time: Duration,
+    /// The device in whose memory alone its outputs are, those that were not sent along.
+    pub outputs_on: Option<DeviceIndex>,
 }
 
 /// How an attempt ended.

@@ -87,7 +87,8 @@ impl DeviceCapacity {
         self.compute_capability == 0
     }
 
-    fn fits(&self, request: &GpuRequest) -> bool {
+    /// Whether it serves the request, among others.
+    pub fn fits(&self, request: &GpuRequest) -> bool {
         !self.is_out_of_service()
             && self.milli >= request.milli
             && self.vram_bytes >= request.vram_bytes

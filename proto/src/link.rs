@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drawloom_model::{
     ActorPart, AfterStop, AssignedInput, Assignment, AttemptEnd, AttemptId, DeviceIndex,
-    FromExecutor, InputSource, JobId, JobKey, ObjectKey, ObjectReport, Outcome, ParseIdError,
-    ReplicaPlace, TaskKey, Template, TemplateKey, ToExecutor,
+    DeviceUsage, FromExecutor, InputSource, JobId, JobKey, ObjectKey, ObjectReport, Outcome,
+    ParseIdError, ReplicaPlace, TaskKey, Template, TemplateKey, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -222,6 +222,9 @@ impl From<FromExecutor> for v1::FromExecutor {
     fn from(message: FromExecutor) -> Self {
         let news = match message {
             FromExecutor::Heartbeat => News::Heartbeat(v1::Empty {}),
+            FromExecutor::DevicesUsed(devices) => News::DevicesUsed(v1::DevicesUsed {
+                devices: devices.into_iter().map(Into::into).collect(),
+            }),
             FromExecutor::Started { attempt } => News::Started(attempt.into()),
             FromExecutor::Ended(end) => News::Ended((*end).into()),
             FromExecutor::Recalled { attempt } => News::Recalled(attempt.into()),
@@ -232,7 +235,11 @@ impl From<FromExecutor> for v1::FromExecutor {
             FromExecutor::ReplicaLost { object } => News::ReplicaLost(object.into()),
             FromExecutor::ReplicaMoved { object, place } => {
                 let (object, spilled) = (Some(object.into()), place == ReplicaPlace::Disk);
-                News::ReplicaMoved(v1::ReplicaMoved { object, spilled })
+                let device = match place {
+                    ReplicaPlace::Device(device) => Some(u32::from(device.0)),
+                    ReplicaPlace::Memory | ReplicaPlace::Disk => None,
+                };
+                News::ReplicaMoved(v1::ReplicaMoved { object, spilled, device })
             }
             FromExecutor::DrainRequested => News::DrainRequested(v1::Empty {}),
             FromExecutor::Checkpointed { attempt, state } => {
@@ -255,6 +262,9 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
     fn try_from(wire: v1::FromExecutor) -> Result<Self, FieldError> {
         Ok(match required(wire.news, "news")? {
             News::Heartbeat(_) => FromExecutor::Heartbeat,
+            News::DevicesUsed(used) => {
+                FromExecutor::DevicesUsed(used.devices.into_iter().map(Into::into).collect())
+            }
             News::Started(attempt) => FromExecutor::Started { attempt: attempt.into() },
             News::Ended(end) => FromExecutor::Ended(Box::new(
                 AttemptEnd::try_from(end).map_err(|error| error.within("ended"))?,
@@ -268,7 +278,11 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
             News::ReplicaLost(object) => FromExecutor::ReplicaLost { object: object.into() },
             News::ReplicaMoved(wire) => FromExecutor::ReplicaMoved {
                 object: required(wire.object, "replica_moved.object")?.into(),
-                place: if wire.spilled { ReplicaPlace::Disk } else { ReplicaPlace::Memory },
+                place: match device(wire.device, "replica_moved.device")? {
+                    Some(device) => ReplicaPlace::Device(device),
+                    None if wire.spilled => ReplicaPlace::Disk,
+                    None => ReplicaPlace::Memory,
+                },
             },
             News::DrainRequested(_) => FromExecutor::DrainRequested,
             News::Checkpointed(wire) => FromExecutor::Checkpointed {
@@ -281,6 +295,32 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
                 capacity: nested(wire.capacity, "device_changed.capacity")?,
             },
         })
+    }
+}
+
+impl From<DeviceUsage> for v1::DeviceUsage {
+    fn from(usage: DeviceUsage) -> Self {
+        v1::DeviceUsage {
+            objects_bytes: usage.objects_bytes,
+            inputs_found: usage.inputs_found,
+            inputs_uploaded: usage.inputs_uploaded,
+            inputs_received: usage.inputs_received,
+            copied_bytes: usage.copied_bytes,
+            evicted_bytes: usage.evicted_bytes,
+        }
+    }
+}
+
+impl From<v1::DeviceUsage> for DeviceUsage {
+    fn from(wire: v1::DeviceUsage) -> Self {
+        DeviceUsage {
+            objects_bytes: wire.objects_bytes,
+            inputs_found: wire.inputs_found,
+            inputs_uploaded: wire.inputs_uploaded,
+            inputs_received: wire.inputs_received,
+            copied_bytes: wire.copied_bytes,
+            evicted_bytes: wire.evicted_bytes,
+        }
     }
 }
 
@@ -298,8 +338,16 @@ impl From<AttemptEnd> for v1::AttemptEnd {
             outputs: outputs.into_iter().map(Into::into).collect(),
             run_nanos: nanos(end.run_time),
             queue_nanos: nanos(end.queue_time),
+            outputs_on: end.outputs_on.map(|device| u32::from(device.0)),
         }
     }
+}
+
+/// A device's index, where one is told.
+fn device(wire: Option<u32>, field: &'static str) -> Result<Option<DeviceIndex>, FieldError> {
+    let index = wire.map(u16::try_from).transpose();
+    let index = index.map_err(|_| FieldError::new(field, "there are at most 65,536 devices"))?;
+    Ok(index.map(DeviceIndex))
 }
 
 impl TryFrom<v1::AttemptEnd> for AttemptEnd {
@@ -316,6 +364,7 @@ impl TryFrom<v1::AttemptEnd> for AttemptEnd {
             outcome,
             run_time: Duration::from_nanos(wire.run_nanos),
             queue_time: Duration::from_nanos(wire.queue_nanos),
+            outputs_on: device(wire.outputs_on, "outputs_on")?,
         })
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use drawloom_model::{
     ActorKind, ActorPart, ActorRef, ActorSpec, AfterStop, AssignedInput, Assignment, AttemptEnd,
     AttemptId, Attribute, Backoff, CallSpec, Capacity, Constraints, DType, Demand, DeviceCapacity,
-    DeviceIndex, DeviceInfo, DeviceLink, ExecutorInfo, Failure, FailureKind, FromExecutor, Gang,
-    GangStrategy, GpuRequest, Input, InputSource, JobId, JobKey, KernelCall, LabelOperator,
-    LabelRequirement, Lifetime, LinkKind, Literal, NamedOutput, NumaNode, ObjectId, ObjectKey,
-    ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec, ReplicaPlace,
-    ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey, Template,
-    TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
+    DeviceIndex, DeviceInfo, DeviceLink, DeviceUsage, ExecutorInfo, Failure, FailureKind,
+    FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobId, JobKey, KernelCall,
+    LabelOperator, LabelRequirement, Lifetime, LinkKind, Literal, NamedOutput, NumaNode, ObjectId,
+    ObjectKey, ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec,
+    ReplicaPlace, ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey,
+    Template, TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
 };
 use drawloom_proto::{TemplateReceiver, TemplateSender, append_chunk, split_graph, v1};
 use proptest::collection::{btree_map, vec};
@@ -298,6 +298,17 @@ fn report() -> impl Strategy<Value = ObjectReport> {
     ]
 }
 
+fn device_usage() -> impl Strategy<Value = DeviceUsage> {
+    any::<[u64; 6]>().prop_map(|numbers| DeviceUsage {
+        objects_bytes: numbers[0],
+        inputs_found: numbers[1],
+        inputs_uploaded: numbers[2],
+        inputs_received: numbers[3],
+        copied_bytes: numbers[4],
+        evicted_bytes: numbers[5],
+    })
+}
+
 fn from_executor() -> impl Strategy<Value = FromExecutor> {
     let outcome = prop_oneof![
         vec(report(), 0..3).prop_map(|reports| Outcome::Succeeded(reports.into())),
@@ -305,13 +316,21 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
             .prop_map(|(kind, message)| Outcome::Failed(Failure { kind, message })),
         Just(Outcome::Cancelled),
     ];
-    let end = (attempt(), outcome, span(), span()).prop_map(
-        |(attempt, outcome, run_time, queue_time)| {
-            FromExecutor::Ended(Box::new(AttemptEnd { attempt, outcome, run_time, queue_time }))
+    let device = || any::<u16>().prop_map(DeviceIndex);
+    let end = (attempt(), outcome, span(), span(), option::of(device())).prop_map(
+        |(attempt, outcome, run_time, queue_time, outputs_on)| {
+            let end = AttemptEnd { attempt, outcome, run_time, queue_time, outputs_on };
+            FromExecutor::Ended(Box::new(end))
         },
     );
+    let place = prop_oneof![
+        Just(ReplicaPlace::Memory),
+        Just(ReplicaPlace::Disk),
+        device().prop_map(ReplicaPlace::Device)
+    ];
     prop_oneof![
         Just(FromExecutor::Heartbeat),
+        vec(device_usage(), 0..3).prop_map(FromExecutor::DevicesUsed),
         attempt().prop_map(|attempt| FromExecutor::Started { attempt }),
         end,
         attempt().prop_map(|attempt| FromExecutor::Recalled { attempt }),
@@ -319,10 +338,7 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
             FromExecutor::ReplicaAdded { object, size_bytes, took }
         }),
         object().prop_map(|object| FromExecutor::ReplicaLost { object }),
-        (object(), any::<bool>()).prop_map(|(object, on_disk)| {
-            let place = if on_disk { ReplicaPlace::Disk } else { ReplicaPlace::Memory };
-            FromExecutor::ReplicaMoved { object, place }
-        }),
+        (object(), place).prop_map(|(object, place)| FromExecutor::ReplicaMoved { object, place }),
         Just(FromExecutor::DrainRequested),
         (attempt(), value())
             .prop_map(|(attempt, state)| FromExecutor::Checkpointed { attempt, state }),

@@ -15,7 +15,7 @@ use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value, Variant};
 use serde_json::{Map, json};
 
 use crate::args::Global;
-use crate::devices::{DeviceUse, used};
+use crate::devices::{DeviceUse, GpuUse, gpus_used, used};
 use crate::error::{INTERRUPTED, JOB_FAILED};
 use crate::follow::{Followed, follow};
 use crate::gpu_options::GpuOptions;
@@ -150,6 +150,7 @@ struct Report {
     tally: Tally,
     outputs: Vec<(String, Output)>,
     devices: Vec<DeviceUse>,
+    gpus: Vec<GpuUse>,
 }
 
 /// A named output: itself when it is small, what it is otherwise.
@@ -170,10 +171,11 @@ impl Report {
         // Tasks that were added meanwhile have outputs too: those are for whoever added them.
         detail.outputs.retain(|(name, _)| wanted.contains(name));
         let makespan = detail.job.makespan().unwrap_or_else(|| tally.elapsed());
-        let devices = used(before, &client.cluster().await?, makespan);
+        let after = client.cluster().await?;
+        let (devices, gpus) = (used(before, &after, makespan), gpus_used(before, &after));
         let state = tally.state().unwrap_or(detail.job.state);
         let outputs = fetch_outputs(client, detail).await?;
-        Ok(Report { job: job.id(), state, makespan, tally, outputs, devices })
+        Ok(Report { job: job.id(), state, makespan, tally, outputs, devices, gpus })
     }
 
     fn exit_code(&self) -> ExitCode {
@@ -215,6 +217,21 @@ impl Report {
             note!(
                 "  {executor}: {device}, {cores} core(s), busy {:.1} % of the time",
                 busy * 100.0
+            );
+        }
+        for gpu in &self.gpus {
+            let evicted = match gpu.evicted_bytes {
+                0 => String::new(),
+                bytes => format!("; {} left for want of room", text::bytes(bytes)),
+            };
+            note!(
+                "  {}: {} GPU(s), {:.1} % of {} kernel inputs found there; {} copied, {}{evicted}",
+                gpu.executor,
+                gpu.gpus,
+                gpu.found() * 100.0,
+                gpu.inputs_found + gpu.inputs_copied,
+                gpu.inputs_copied,
+                text::bytes(gpu.copied_bytes),
             );
         }
     }
@@ -262,6 +279,7 @@ impl Report {
             "tasks": tasks,
             "outputs": outputs,
             "devices": self.devices,
+            "gpus": self.gpus,
         })
     }
 }

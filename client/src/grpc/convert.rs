@@ -272,6 +272,7 @@ fn executor_view(wire: v1::ExecutorView) -> Result<ExecutorView, Error> {
         draining: wire.draining,
         busy_core_seconds: wire.busy_core_seconds,
         tasks_ended: wire.tasks_ended,
+        devices_used: wire.devices_used.into_iter().map(Into::into).collect(),
     })
 }
 

@@ -133,6 +133,7 @@ pub(super) fn executor(executor: core::ExecutorSummary) -> ExecutorView {
         draining: executor.draining,
         busy_core_seconds: executor.busy_core_seconds,
         tasks_ended: executor.tasks_ended,
+        devices_used: executor.devices_used,
     }
 }
 

@@ -65,14 +65,21 @@ pub enum Event {
         /// Why, for people.
         why: String,
     },
-    /// An object is back in memory.
+    /// An object is back in memory: asked for, or because its device had no room for it.
     Restored {
         /// The object.
         object: ObjectKey,
     },
-    /// An object did not come back from disk: for want of memory (`OutOfMemory`), and then it is
-    /// still there, or because it is no more what it was.
+    /// An object did not come back from disk or from a device: for want of memory (`OutOfMemory`),
+    /// and then it is still there, or because it is no more what it was.
     RestoreFailed {
+        /// The object.
+        object: ObjectKey,
+        /// Why.
+        failure: Failure,
+    },
+    /// An object is gone: its device has failed.
+    ObjectLost {
         /// The object.
         object: ObjectKey,
         /// Why.
@@ -93,6 +100,8 @@ pub enum Event {
         outcome: Outcome,
         /// How long it ran.
         run_time: Duration,
+        /// The device in whose memory its outputs are; `None` where they are in memory.
+        outputs_on: Option<DeviceIndex>,
     },
     /// A device offers this from now on: nothing once it has failed.
     DeviceChanged {
@@ -129,7 +138,7 @@ pub enum Command {
         /// The object.
         object: ObjectKey,
     },
-    /// Read an object back from disk; answered by `Restored` or `RestoreFailed`.
+    /// Read an object back from disk or from a device; answered by `Restored` or `RestoreFailed`.
     Restore {
         /// The object.
         object: ObjectKey,

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use drawloom_model::{
-    AfterStop, Assignment, AttemptEnd, AttemptId, Capacity, Failure, FailureKind, FromExecutor,
-    InputSource, JobKey, ObjectKey, Outcome, ResourceRequest, Shortfall, TaskKey, TemplateKey,
-    Time, ToExecutor, Value, Variant,
+    AfterStop, Assignment, AttemptEnd, AttemptId, Capacity, DeviceIndex, Failure, FailureKind,
+    FromExecutor, InputSource, JobKey, ObjectKey, Outcome, ResourceRequest, Shortfall, TaskKey,
+    TemplateKey, Time, ToExecutor, Value, Variant,
 };
 
 use smallvec::SmallVec;
@@ -107,8 +107,12 @@ impl Executor {
             Event::ObjectPut { object, size_bytes } => {
                 self.objects.hold(object, size_bytes);
             }
-            Event::AttemptEnded { attempt, outcome, run_time } => {
-                self.on_attempt_ended(now, attempt, outcome, run_time, commands);
+            Event::ObjectLost { object, failure } => {
+                self.on_object_lost(now, object, &failure, commands);
+            }
+            Event::AttemptEnded { attempt, outcome, run_time, outputs_on } => {
+                let ended = Ended { attempt, outcome, run_time, outputs_on };
+                self.on_attempt_ended(now, ended, commands);
             }
             Event::DeviceChanged { device, capacity } => {
                 self.on_device_changed(device, capacity, commands);
@@ -384,14 +388,8 @@ impl Executor {
         }
     }
 
-    fn on_attempt_ended(
-        &mut self,
-        now: Time,
-        attempt: AttemptId,
-        outcome: Outcome,
-        run_time: Duration,
-        commands: &mut Commands,
-    ) {
+    fn on_attempt_ended(&mut self, now: Time, ended: Ended, commands: &mut Commands) {
+        let Ended { attempt, outcome, run_time, outputs_on } = ended;
         let Some(token) = self.attempts.find(attempt) else { return };
         let is_running =
             self.attempts.get(token).is_some_and(|e| matches!(e.stage, Stage::Running(_)));
@@ -407,7 +405,7 @@ impl Executor {
         self.unpin_inputs(token, &entry);
         self.freed = true;
         let was_cancelled = running.killed == Some(KillReason::Cancelled);
-        let succeeded = self.settle_outputs(running, &outcome, commands);
+        let succeeded = self.settle_outputs(running, &outcome, outputs_on, commands);
         let moved = running.stopping == Some(AfterStop::Moved);
         let outcome = match (running.killed, outcome) {
             // It knows best what happened to the device.
@@ -421,7 +419,9 @@ impl Executor {
             (None, outcome) => outcome,
         };
         let queue_time = running.started.since(entry.arrived);
-        say_ended(commands, attempt, outcome, [run_time, queue_time]);
+        let outputs_on = outputs_on.filter(|_| succeeded);
+        let end = AttemptEnd { attempt, outcome, run_time, queue_time, outputs_on };
+        commands.push(Command::Say(FromExecutor::Ended(Box::new(end))));
         if succeeded {
             for successor in entry.successors {
                 self.one_less_missing(now, successor);
@@ -454,6 +454,7 @@ impl Executor {
         &mut self,
         running: &Running,
         outcome: &Outcome,
+        outputs_on: Option<DeviceIndex>,
         commands: &mut Commands,
     ) -> bool {
         let Outcome::Succeeded(reports) = outcome else { return false };
@@ -461,7 +462,10 @@ impl Executor {
         let outputs = (index..).zip(reports).map(|(index, r)| (ObjectKey { job, index }, r));
         if running.killed.is_none() {
             for (object, report) in outputs {
-                self.objects.hold(object, report.size_bytes());
+                match outputs_on {
+                    Some(device) => self.objects.hold_on(device, object, report.size_bytes()),
+                    None => drop(self.objects.hold(object, report.size_bytes())),
+                }
             }
             return true;
         }
@@ -697,6 +701,14 @@ impl Executor {
     }
 }
 
+/// What is told of an attempt's end.
+struct Ended {
+    attempt: AttemptId,
+    outcome: Outcome,
+    run_time: Duration,
+    outputs_on: Option<DeviceIndex>,
+}
+
 /// A job's attempts that were cancelled while they ran.
 #[derive(Default)]
 struct Cancelled {
@@ -745,6 +757,6 @@ fn say_ended(
     outcome: Outcome,
     [run_time, queue_time]: [Duration; 2],
 ) {
-    let end = AttemptEnd { attempt, outcome, run_time, queue_time };
+    let end = AttemptEnd { attempt, outcome, run_time, queue_time, outputs_on: None };
     commands.push(Command::Say(FromExecutor::Ended(Box::new(end))));
 }

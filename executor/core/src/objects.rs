@@ -1,8 +1,8 @@
-//! Which objects are here, in memory or on disk, and which are on their way.
+//! Which objects are here, in memory or aside, and which are on their way.
 
 use std::collections::BTreeMap;
 
-use drawloom_model::{INLINE_LIMIT_BYTES, ObjectKey, Time};
+use drawloom_model::{DeviceIndex, INLINE_LIMIT_BYTES, ObjectKey, ReplicaPlace, Time};
 
 use crate::attempts::Token;
 use crate::hash::FastMap;
@@ -14,7 +14,7 @@ pub(crate) struct Objects {
     /// Large objects in memory that no started attempt reads, the least recently used first.
     idle: BTreeMap<u64, ObjectKey>,
     uses: u64,
-    /// How many are on their way to the disk, and back.
+    /// How many are on their way to the disk, and back into memory.
     spilling: usize,
     restoring: usize,
 }
@@ -41,8 +41,34 @@ struct Held {
 enum Place {
     Memory,
     Spilling(Vec<Token>),
+    Aside(Aside),
+    /// It comes back from where it is.
+    Restoring(Vec<Token>, Aside),
+}
+
+/// Where an object is that is not in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Aside {
     Disk,
-    Restoring(Vec<Token>),
+    /// In a device's memory alone.
+    Device(DeviceIndex),
+}
+
+impl Aside {
+    pub(crate) fn replica_place(self) -> ReplicaPlace {
+        match self {
+            Aside::Disk => ReplicaPlace::Disk,
+            Aside::Device(device) => ReplicaPlace::Device(device),
+        }
+    }
+}
+
+/// Where an attempt reads its inputs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReadFrom {
+    Memory,
+    /// A device: it takes them from wherever they are.
+    Device,
 }
 
 /// A transfer on its way.
@@ -66,9 +92,9 @@ pub(crate) enum Found {
 #[derive(PartialEq, Eq)]
 pub(crate) enum Pinned {
     /// It can be read.
-    InMemory,
-    /// It is on disk and is to be restored.
-    OnDisk,
+    There,
+    /// It is to be restored into memory.
+    Aside,
     /// It is being moved, and will be in memory.
     Moving,
     Nowhere,
@@ -114,14 +140,23 @@ impl Objects {
 
     /// An object is here, and in memory unless it was here before.
     pub(crate) fn hold(&mut self, object: ObjectKey, size_bytes: u64) -> Option<Fetching> {
+        self.hold_at(object, size_bytes, Place::Memory)
+    }
+
+    /// An object is in a device's memory, unless it was here before.
+    pub(crate) fn hold_on(&mut self, device: DeviceIndex, object: ObjectKey, size_bytes: u64) {
+        self.hold_at(object, size_bytes, Place::Aside(Aside::Device(device)));
+    }
+
+    fn hold_at(&mut self, object: ObjectKey, size_bytes: u64, place: Place) -> Option<Fetching> {
         if let Some(Presence::Held(_)) = self.known.get(&object) {
             return None; // Made twice; whoever moves it finds out where it is.
         }
         let used = self.next_use();
-        let held = Held { size_bytes, place: Place::Memory, readers: 0, used };
-        if is_large(size_bytes) {
+        if is_large(size_bytes) && matches!(place, Place::Memory) {
             self.idle.insert(used, object);
         }
+        let held = Held { size_bytes, place, readers: 0, used };
         match self.known.insert(object, Presence::Held(held)) {
             Some(Presence::Fetching(fetching)) => Some(fetching),
             Some(Presence::Held(_)) | None => None,
@@ -152,17 +187,29 @@ impl Objects {
                 self.spilling -= 1;
                 Some(waiters)
             }
-            Place::Restoring(waiters) => {
+            Place::Restoring(waiters, _) => {
                 self.restoring -= 1;
                 Some(waiters)
             }
-            Place::Memory | Place::Disk => Some(Vec::new()),
+            Place::Memory | Place::Aside(_) => Some(Vec::new()),
         }
     }
 
-    /// An attempt that starts takes the object: it stays in memory, or comes back to it and the
-    /// attempt is told.
-    pub(crate) fn pin(&mut self, object: ObjectKey, reader: Token) -> Pinned {
+    /// What is in a device's memory and nowhere else here, in order.
+    pub(crate) fn only_on(&self, device: DeviceIndex) -> Vec<ObjectKey> {
+        let is_there = |presence: &Presence| {
+            matches!(presence, Presence::Held(Held { place: Place::Aside(Aside::Device(home)), .. })
+                if *home == device)
+        };
+        let there = self.known.iter().filter(|(_, presence)| is_there(presence));
+        let mut objects: Vec<ObjectKey> = there.map(|(object, _)| *object).collect();
+        objects.sort_unstable();
+        objects
+    }
+
+    /// An attempt that starts takes the object: it stays where the attempt can read it, or comes
+    /// back into memory and the attempt is told.
+    pub(crate) fn pin(&mut self, object: ObjectKey, reader: Token, from: ReadFrom) -> Pinned {
         let Some(Presence::Held(held)) = self.known.get_mut(&object) else {
             return Pinned::Nowhere;
         };
@@ -172,14 +219,15 @@ impl Objects {
                 if held.readers == 1 {
                     self.idle.remove(&held.used);
                 }
-                Pinned::InMemory
+                Pinned::There
             }
-            Place::Disk => {
-                held.place = Place::Restoring(vec![reader]);
+            Place::Aside(_) | Place::Restoring(..) if from == ReadFrom::Device => Pinned::There,
+            Place::Aside(aside) => {
+                held.place = Place::Restoring(vec![reader], *aside);
                 self.restoring += 1;
-                Pinned::OnDisk
+                Pinned::Aside
             }
-            Place::Spilling(waiters) | Place::Restoring(waiters) => {
+            Place::Spilling(waiters) | Place::Restoring(waiters, _) => {
                 waiters.push(reader);
                 Pinned::Moving
             }
@@ -198,8 +246,8 @@ impl Objects {
                 held.used = used;
                 self.idle.insert(used, object);
             }
-            Place::Memory | Place::Disk => {}
-            Place::Spilling(waiters) | Place::Restoring(waiters) => {
+            Place::Memory | Place::Aside(_) => {}
+            Place::Spilling(waiters) | Place::Restoring(waiters, _) => {
                 waiters.retain(|waiter| *waiter != reader);
             }
         }
@@ -223,18 +271,31 @@ impl Objects {
     /// known any more.
     pub(crate) fn spilled(&mut self, object: ObjectKey) -> Option<Spilled> {
         let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return None };
-        let Place::Spilling(waiters) = &mut held.place else { return None };
+        let waiters = match &mut held.place {
+            Place::Spilling(waiters) => waiters,
+            // Its device and memory had no room for it.
+            Place::Aside(Aside::Device(_)) => {
+                held.place = Place::Aside(Aside::Disk);
+                return Some(Spilled::Stays);
+            }
+            // It comes from the disk now; who brings it back finds it there.
+            Place::Restoring(_, aside) => {
+                *aside = Aside::Disk;
+                return None;
+            }
+            Place::Memory | Place::Aside(Aside::Disk) => return None,
+        };
         self.spilling -= 1;
         if waiters.is_empty() {
-            held.place = Place::Disk;
+            held.place = Place::Aside(Aside::Disk);
             return Some(Spilled::Stays);
         }
-        held.place = Place::Restoring(std::mem::take(waiters));
+        held.place = Place::Restoring(std::mem::take(waiters), Aside::Disk);
         self.restoring += 1;
         Some(Spilled::ComesBack)
     }
 
-    /// The object could not be written to disk, or is back in memory; who waited for that.
+    /// The object could not be written to disk, or is in memory now; who waited for that.
     pub(crate) fn in_memory(&mut self, object: ObjectKey) -> Vec<Token> {
         let used = self.next_use();
         let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return Vec::new() };
@@ -243,46 +304,51 @@ impl Objects {
                 self.spilling -= 1;
                 std::mem::take(waiters)
             }
-            Place::Restoring(waiters) => {
+            Place::Restoring(waiters, _) => {
                 self.restoring -= 1;
                 std::mem::take(waiters)
             }
-            Place::Memory | Place::Disk => return Vec::new(),
+            Place::Aside(_) => Vec::new(),
+            Place::Memory => return Vec::new(),
         };
         held.place = Place::Memory;
         held.used = used;
-        if held.readers == 0 {
+        if held.readers == 0 && is_large(held.size_bytes) {
             self.idle.insert(used, object);
         }
         waiters
     }
 
-    /// The object stays on disk: there is no room for it.
-    pub(crate) fn stays_on_disk(&mut self, object: ObjectKey) -> Vec<Token> {
-        let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return Vec::new() };
-        if let Place::Restoring(waiters) = &mut held.place {
-            let waiters = std::mem::take(waiters);
-            held.place = Place::Disk;
-            self.restoring -= 1;
-            return waiters;
-        }
-        Vec::new()
+    /// The object stays aside: there is no room for it. Who waited for it, and where it is.
+    pub(crate) fn stays_aside(&mut self, object: ObjectKey) -> Option<(Vec<Token>, Aside)> {
+        let Some(Presence::Held(held)) = self.known.get_mut(&object) else { return None };
+        let Place::Restoring(waiters, aside) = &mut held.place else { return None };
+        let (waiters, aside) = (std::mem::take(waiters), *aside);
+        held.place = Place::Aside(aside);
+        self.restoring -= 1;
+        Some((waiters, aside))
     }
 
-    /// Whether nobody waits for an object that comes back from disk.
+    /// Whether nobody waits for an object that comes back into memory.
     pub(crate) fn is_unwanted(&self, object: ObjectKey) -> bool {
         match self.known.get(&object) {
-            Some(Presence::Held(Held { place: Place::Restoring(waiters), .. })) => {
+            Some(Presence::Held(Held { place: Place::Restoring(waiters, _), .. })) => {
                 waiters.is_empty()
             }
             _ => false,
         }
     }
 
-    /// Whether it comes back from disk.
+    /// Whether it comes back into memory.
     pub(crate) fn is_restoring(&self, object: ObjectKey) -> bool {
         let held = self.known.get(&object);
-        matches!(held, Some(Presence::Held(Held { place: Place::Restoring(_), .. })))
+        matches!(held, Some(Presence::Held(Held { place: Place::Restoring(..), .. })))
+    }
+
+    /// Whether it is neither in memory nor on its way there.
+    pub(crate) fn is_aside(&self, object: ObjectKey) -> bool {
+        let held = self.known.get(&object);
+        matches!(held, Some(Presence::Held(Held { place: Place::Aside(_), .. })))
     }
 
     /// How many are on their way to the disk.

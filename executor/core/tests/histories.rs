@@ -206,7 +206,12 @@ impl Shell {
             Outcome::Failed(Failure::new(FailureKind::Application, "no"))
         };
         self.running.remove(&attempt);
-        self.handle(Event::AttemptEnded { attempt, outcome, run_time: Duration::ZERO });
+        self.handle(Event::AttemptEnded {
+            attempt,
+            outcome,
+            run_time: Duration::ZERO,
+            outputs_on: None,
+        });
     }
 
     fn fetched(&mut self, object: ObjectKey, succeeds: bool) {

@@ -41,7 +41,12 @@ fn told(commands: &[Command]) -> Vec<String> {
 }
 
 fn ended(index: u32, outcome: Outcome) -> Event {
-    Event::AttemptEnded { attempt: attempt(index), outcome, run_time: Duration::ZERO }
+    Event::AttemptEnded {
+        attempt: attempt(index),
+        outcome,
+        run_time: Duration::ZERO,
+        outputs_on: None,
+    }
 }
 
 fn succeeded(index: u32) -> Event {

@@ -3,14 +3,15 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use common::*;
 use drawloom_executor_core::{Command, Config, Event, Executor, RoomAnswer, RoomFor, RoomId};
 use drawloom_model::{
-    Assignment, AttemptId, Capacity, Failure, FailureKind, FromExecutor, ObjectKey, ObjectReport,
-    ObjectType, Outcome, ReplicaPlace, ResourceRequest, Time, ToExecutor,
+    Assignment, AttemptId, Capacity, DeviceCapacity, DeviceIndex, Failure, FailureKind,
+    FromExecutor, GpuRequest, ObjectKey, ObjectReport, ObjectType, Outcome, ReplicaPlace,
+    ResourceRequest, Time, ToExecutor,
 };
 use proptest::prelude::*;
 
@@ -22,6 +23,8 @@ const CORES: u64 = 2;
 struct Wish {
     inputs: Vec<usize>,
     output_units: u64,
+    /// Whether it runs on the device, whose memory takes everything.
+    on_device: bool,
 }
 
 /// Somebody who waits to go on.
@@ -33,6 +36,8 @@ enum Pending {
     Output(AttemptId, u64),
     End(AttemptId),
     Put(ObjectKey, u64),
+    /// The device wants to be rid of an object.
+    Evict(ObjectKey),
 }
 
 struct Shell {
@@ -40,6 +45,7 @@ struct Shell {
     limit: u64,
     memory: BTreeMap<ObjectKey, u64>,
     disk: BTreeMap<ObjectKey, u64>,
+    vram: BTreeMap<ObjectKey, u64>,
     reads: BTreeMap<AttemptId, Vec<ObjectKey>>,
     wishes: Vec<Wish>,
     pending: Vec<Pending>,
@@ -47,7 +53,7 @@ struct Shell {
     rooms: BTreeMap<RoomId, Pending>,
     next_room: u64,
     ended: BTreeMap<AttemptId, Outcome>,
-    spilled_by_word: BTreeSet<ObjectKey>,
+    aside_by_word: BTreeMap<ObjectKey, ReplicaPlace>,
     can_write: bool,
     spills: usize,
     events: VecDeque<Event>,
@@ -56,19 +62,22 @@ struct Shell {
 
 impl Shell {
     fn new(limit: u64, can_write: bool) -> Self {
-        let capacity = Capacity { cpu_milli: CORES * 1000, ..Capacity::default() };
+        let device = DeviceCapacity { milli: 1000, vram_bytes: 0, compute_capability: 80 };
+        let capacity =
+            Capacity { cpu_milli: CORES * 1000, devices: vec![device], ..Capacity::default() };
         Shell {
             core: Executor::new(Config { capacity, cores: vec![0, 1], can_spill: true }),
             limit,
             memory: BTreeMap::new(),
             disk: BTreeMap::new(),
+            vram: BTreeMap::new(),
             reads: BTreeMap::new(),
             wishes: Vec::new(),
             pending: Vec::new(),
             rooms: BTreeMap::new(),
             next_room: 0,
             ended: BTreeMap::new(),
-            spilled_by_word: BTreeSet::new(),
+            aside_by_word: BTreeMap::new(),
             can_write,
             spills: 0,
             events: VecDeque::new(),
@@ -104,7 +113,8 @@ impl Shell {
                 self.pending.push(Pending::Spill(object));
             }
             Command::Restore { object } => {
-                assert!(self.disk.contains_key(&object), "{object:?} is not on disk");
+                let is_aside = self.disk.contains_key(&object) || self.vram.contains_key(&object);
+                assert!(is_aside, "{object:?} is not aside");
                 self.pending.push(Pending::Restore(object));
             }
             Command::AnswerRoom { room, answer } => {
@@ -115,19 +125,26 @@ impl Shell {
                 }
             }
             Command::Say(FromExecutor::Ended(end)) => {
+                if let Some(device) = end.outputs_on {
+                    let object = object(end.attempt.task.index);
+                    self.aside_by_word.insert(object, ReplicaPlace::Device(device));
+                }
                 assert!(self.ended.insert(end.attempt, end.outcome).is_none(), "ended twice");
             }
             Command::Say(FromExecutor::ReplicaMoved { object, place }) => {
                 match place {
-                    ReplicaPlace::Disk => drop(self.spilled_by_word.insert(object)),
+                    ReplicaPlace::Disk | ReplicaPlace::Device(_) => {
+                        self.aside_by_word.insert(object, place);
+                    }
                     // It may have been wanted again before it was told.
-                    ReplicaPlace::Memory => drop(self.spilled_by_word.remove(&object)),
+                    ReplicaPlace::Memory => drop(self.aside_by_word.remove(&object)),
                 }
             }
             Command::Drop { objects } => {
                 for object in objects {
                     self.memory.remove(&object);
                     self.disk.remove(&object);
+                    self.vram.remove(&object);
                 }
             }
             other => panic!("{other:?} was not expected"),
@@ -137,13 +154,22 @@ impl Shell {
     fn start(&mut self, assignment: &Assignment) {
         let attempt = assignment.attempt;
         let reads: Vec<ObjectKey> = assignment.inputs.iter().map(|input| input.object).collect();
+        let on_device = !assignment.devices.is_empty();
         for object in &reads {
+            let is_aside = self.vram.contains_key(object) || self.disk.contains_key(object);
+            if on_device && is_aside {
+                continue;
+            }
             assert!(self.memory.contains_key(object), "{object:?} is not in memory");
             let leaves = self.pending.contains(&Pending::Spill(*object));
             assert!(!leaves, "{object:?} is just being spilled");
         }
         self.reads.insert(attempt, reads);
         let units = self.wishes[attempt.task.index as usize].output_units;
+        if on_device {
+            self.vram.insert(object(attempt.task.index), units);
+            return self.pending.push(Pending::End(attempt));
+        }
         self.pending.push(Pending::Output(attempt, units));
     }
 
@@ -158,7 +184,7 @@ impl Shell {
                 (object(attempt.task.index), *units, RoomFor::Attempt(*attempt))
             }
             Pending::Put(object, units) => (*object, *units, RoomFor::Client),
-            Pending::Restore(object) => match self.disk.get(object) {
+            Pending::Restore(object) => match self.disk.get(object).or(self.vram.get(object)) {
                 Some(units) => (*object, *units, RoomFor::Object(*object)),
                 None => return, // Dropped meanwhile.
             },
@@ -185,9 +211,10 @@ impl Shell {
             }
             Pending::Restore(object) => {
                 self.disk.remove(&object);
+                self.vram.remove(&object);
                 self.handle(Event::Restored { object });
             }
-            Pending::Spill(_) | Pending::End(_) => {}
+            Pending::Evict(_) | Pending::Spill(_) | Pending::End(_) => {}
         }
     }
 
@@ -197,10 +224,15 @@ impl Shell {
             Pending::Output(attempt, _) => {
                 self.reads.remove(&attempt);
                 let outcome = Outcome::Failed(failure);
-                self.handle(Event::AttemptEnded { attempt, outcome, run_time: Duration::ZERO });
+                self.handle(Event::AttemptEnded {
+                    attempt,
+                    outcome,
+                    run_time: Duration::ZERO,
+                    outputs_on: None,
+                });
             }
             Pending::Restore(object) => self.handle(Event::RestoreFailed { object, failure }),
-            Pending::Put(..) | Pending::Spill(_) | Pending::End(_) => {}
+            Pending::Put(..) | Pending::Evict(_) | Pending::Spill(_) | Pending::End(_) => {}
         }
     }
 
@@ -220,22 +252,51 @@ impl Shell {
             }
             Pending::End(attempt) => {
                 self.reads.remove(&attempt);
-                let units = self.memory[&object(attempt.task.index)];
+                let made = object(attempt.task.index);
+                let outputs_on = self.vram.contains_key(&made).then_some(DeviceIndex(0));
+                let units = self.vram.get(&made).copied().unwrap_or_else(|| self.memory[&made]);
+                if outputs_on.is_some() && units.is_multiple_of(2) {
+                    self.pending.push(Pending::Evict(made));
+                }
                 let report = ObjectReport::Stored {
                     object_type: ObjectType::Blob,
                     size_bytes: units * UNIT,
                 };
                 let outcome = Outcome::Succeeded([report].into_iter().collect());
-                self.handle(Event::AttemptEnded { attempt, outcome, run_time: Duration::ZERO });
+                self.handle(Event::AttemptEnded {
+                    attempt,
+                    outcome,
+                    run_time: Duration::ZERO,
+                    outputs_on,
+                });
             }
+            Pending::Evict(object) => self.evict(object),
             other => self.attempt(other, None),
         }
         assert!(self.used() <= self.limit);
     }
 
+    /// The device lets go of what nothing reads: to memory, where there is room, or to disk.
+    fn evict(&mut self, object: ObjectKey) {
+        if self.reads.values().flatten().any(|read| *read == object) {
+            return;
+        }
+        let Some(units) = self.vram.remove(&object) else { return };
+        if self.used() + units <= self.limit {
+            self.memory.insert(object, units);
+            self.handle(Event::Restored { object });
+        } else {
+            self.disk.insert(object, units);
+            self.handle(Event::Spilled { object });
+        }
+    }
+
     fn submit(&mut self, wish: Wish) {
         let index = self.wishes.len() as u32;
-        let mut new = assignment(index, ResourceRequest::cores(1));
+        let gpu = GpuRequest { devices: 1, milli: 1000, vram_bytes: 0, min_compute_capability: 0 };
+        let gpu = wish.on_device.then_some(gpu);
+        let mut new = assignment(index, ResourceRequest { gpu, ..ResourceRequest::cores(1) });
+        new.devices.extend(wish.on_device.then_some(DeviceIndex(0)));
         for back in &wish.inputs {
             let Some(maker) = index.checked_sub(*back as u32 + 1) else { continue };
             if !new.waits_for.contains(&task(maker)) {
@@ -249,8 +310,8 @@ impl Shell {
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
-    (prop::collection::vec(0..4usize, 0..3), 1..5u64)
-        .prop_map(|(inputs, output_units)| Wish { inputs, output_units })
+    (prop::collection::vec(0..4usize, 0..3), 1..5u64, any::<bool>())
+        .prop_map(|(inputs, output_units, on_device)| Wish { inputs, output_units, on_device })
 }
 
 proptest! {
@@ -285,13 +346,17 @@ proptest! {
         }
         prop_assert!(shell.rooms.is_empty(), "{:?} wait for ever", shell.rooms);
         prop_assert_eq!(shell.core.attempts(), 0);
-        let on_disk: BTreeSet<ObjectKey> = shell.disk.keys().copied().collect();
-        prop_assert_eq!(&on_disk, &shell.spilled_by_word);
+        let on_disk = shell.disk.keys().map(|object| (*object, ReplicaPlace::Disk));
+        let device = ReplicaPlace::Device(DeviceIndex(0));
+        let on_device = shell.vram.keys().map(|object| (*object, device));
+        let aside: BTreeMap<ObjectKey, ReplicaPlace> = on_disk.chain(on_device).collect();
+        prop_assert_eq!(&aside, &shell.aside_by_word);
         for index in released {
             let objects = vec![object(index)];
             shell.handle(Event::Told(ToExecutor::Release { objects }));
             prop_assert!(!shell.memory.contains_key(&object(index)));
             prop_assert!(!shell.disk.contains_key(&object(index)));
+            prop_assert!(!shell.vram.contains_key(&object(index)));
         }
     }
 }
@@ -301,10 +366,10 @@ proptest! {
 fn a_working_set_beyond_memory_is_worked_through() {
     let mut shell = Shell::new(6, true);
     for _ in 0..10 {
-        shell.submit(Wish { inputs: vec![], output_units: 2 });
+        shell.submit(Wish { inputs: vec![], output_units: 2, on_device: false });
     }
     for _ in 0..10 {
-        shell.submit(Wish { inputs: vec![9], output_units: 1 });
+        shell.submit(Wish { inputs: vec![9], output_units: 1, on_device: false });
     }
     while !shell.pending.is_empty() {
         shell.step(0);

@@ -24,11 +24,6 @@ impl Buffer {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    /// Whether nobody else has a clone.
-    pub fn is_unshared(&self) -> bool {
-        Arc::strong_count(&self.slice) == 1
-    }
 }
 
 impl fmt::Debug for Buffer {

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys::{self, CUdevice_attribute, CUuuid};
-use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DriverError};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DriverError, PinnedHostSlice,
+};
 use cudarc::nvrtc::Ptx;
 use drawloom_kernels_gpu::Module;
 
@@ -39,6 +41,8 @@ pub struct Device {
     copy_in: Arc<CudaStream>,
     copy_out: Arc<CudaStream>,
     functions: Mutex<Functions>,
+    /// Places for status words, which nobody uses now.
+    words: Mutex<Vec<PinnedHostSlice<u64>>>,
 }
 
 #[derive(Default)]
@@ -81,7 +85,8 @@ impl Device {
             name,
         };
         let (copy_in, copy_out) = (stream()?, stream()?);
-        Ok(Device { properties, context, copy_in, copy_out, functions: Mutex::default() })
+        let (functions, words) = (Mutex::default(), Mutex::default());
+        Ok(Device { properties, context, copy_in, copy_out, functions, words })
     }
 
     /// What it is.
@@ -125,17 +130,39 @@ impl Device {
         Ok(Buffer { slice: Arc::new(slice), len: data.len() })
     }
 
+    /// Copies from another device, without a way over the host where the two have a link. Returns
+    /// before the copy has ended; kernels wait for its end.
+    ///
+    /// # Errors
+    /// There is no memory, or one of the devices fails.
+    pub fn receive(&self, buffer: &Buffer) -> Result<Buffer, Error> {
+        let mut slice = self.allocate(&self.copy_in, buffer.len)?;
+        let copied = self.copy_in.memcpy_dtod(&*buffer.slice, &mut slice);
+        copied.map_err(Error::driver("copy from another device"))?;
+        Ok(Buffer { slice: Arc::new(slice), len: buffer.len })
+    }
+
     /// Copies from the device, once whatever writes the buffer has ended, and waits for the copy.
     ///
     /// # Errors
     /// The device fails, or what was to write the buffer has.
     pub fn download(&self, buffer: &Buffer, into: &mut [u8]) -> Result<(), Error> {
         let len = buffer.len.min(into.len());
-        if len == 0 {
+        self.download_part(buffer, 0, &mut into[..len])
+    }
+
+    /// The same of a part, which is within the buffer.
+    pub(crate) fn download_part(
+        &self,
+        buffer: &Buffer,
+        start: usize,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        if into.is_empty() {
             return Ok(());
         }
-        let view = buffer.slice.slice(..len);
-        let copied = self.copy_out.memcpy_dtoh(&view, &mut into[..len]);
+        let view = buffer.slice.slice(start..start + into.len());
+        let copied = self.copy_out.memcpy_dtoh(&view, into);
         copied.map_err(Error::driver("copy to the host"))?;
         self.copy_out.synchronize().map_err(Error::driver("copy to the host"))
     }
@@ -150,6 +177,24 @@ impl Device {
         // outputs hold nothing before it ran.
         unsafe { stream.alloc::<u8>(len.max(1)) }
             .map_err(Error::memory("allocate memory", len as u64))
+    }
+
+    /// A place for a status word, where kernels tell what they found.
+    pub(crate) fn take_word(&self) -> Result<PinnedHostSlice<u64>, Error> {
+        let idle = self.words.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(
+            || {
+                // SAFETY: written by a copy before anybody reads it.
+                let word = unsafe { self.context.alloc_pinned::<u64>(1) };
+                word.map_err(Error::driver("give pinned memory"))
+            },
+            Ok,
+        )
+    }
+
+    /// Gives a place for a status word back that nobody uses now.
+    pub(crate) fn give_back_word(&self, word: PinnedHostSlice<u64>) {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner).push(word);
     }
 
     /// A kernel, whose module is loaded once.

@@ -18,8 +18,6 @@ use crate::{Buffer, Device, Error};
 pub struct Lane {
     device: Arc<Device>,
     stream: Arc<CudaStream>,
-    /// Places for status words, which nobody uses now.
-    words: Vec<PinnedHostSlice<u64>>,
 }
 
 /// A call that was launched.
@@ -37,7 +35,7 @@ impl Lane {
     /// The device does not answer.
     pub fn new(device: &Arc<Device>) -> Result<Self, Error> {
         let stream = device.stream()?;
-        Ok(Lane { device: Arc::clone(device), stream, words: Vec::new() })
+        Ok(Lane { device: Arc::clone(device), stream })
     }
 
     /// The plan for a call with inputs of these types on this device.
@@ -144,48 +142,47 @@ impl Lane {
         let gpu::Buffer::Scratch(place) = check.status else { return Err(lost()) };
         let status = scratch.get(place).ok_or_else(lost)?;
         let input = inputs.get(check.input).ok_or_else(lost)?.clone();
-        let mut word = match self.words.pop() {
-            Some(word) => word,
-            // SAFETY: written by the copy before anybody reads it.
-            None => unsafe { self.stream.context().alloc_pinned::<u64>(1) }
-                .map_err(Error::driver("give pinned memory"))?,
-        };
+        let mut word = self.device.take_word()?;
         // SAFETY: eight bytes, at an address that is a multiple of 16.
         let view = unsafe { status.transmute::<u64>(1) }.ok_or_else(lost)?;
         let copied = self.stream.memcpy_dtoh(&view, &mut word);
         copied.map_err(Error::driver("copy to the host"))?;
         Ok((check.clone(), word, input))
     }
+}
 
-    /// Waits until a call that was launched here has ended; its outputs.
+impl Flight {
+    /// Whether it has ended, well or not: [`Flight::land`] need not wait.
+    pub fn has_ended(&self) -> bool {
+        self.landed.is_complete()
+    }
+
+    /// Waits until the call has ended on its device; its outputs.
     ///
     /// # Errors
     /// The device has failed, or the inputs held what the kernel does not take.
-    pub fn land(&mut self, flight: Flight) -> Result<Vec<(ObjectType, Buffer)>, Error> {
-        flight.landed.synchronize().map_err(Error::driver("run a kernel"))?;
-        if let Some((check, word, input)) = flight.check {
+    pub fn land(self, device: &Device) -> Result<Vec<(ObjectType, Buffer)>, Error> {
+        self.landed.synchronize().map_err(Error::driver("run a kernel"))?;
+        if let Some((check, word, input)) = self.check {
             let status = word.as_slice().map_err(Error::driver("copy to the host"))?[0];
-            self.words.push(word);
+            device.give_back_word(word);
             if let Some(place) = check.fault(status) {
-                return Err(Error::Data(self.describe(&check, place, &input)?));
+                return Err(Error::Data(describe(device, &check, place, &input)?));
             }
         }
-        Ok(flight.outputs)
+        Ok(self.outputs)
     }
+}
 
-    /// What an input holds that the kernel does not take.
-    fn describe(&self, check: &Check, place: u64, input: &Buffer) -> Result<String, Error> {
-        let size = check.dtype.size_bytes();
-        let start = usize::try_from(place).unwrap_or(usize::MAX).saturating_mul(size);
-        let mut element = vec![0; size];
-        if start.saturating_add(size) <= input.len {
-            let view = input.slice.slice(start..start + size);
-            let copied = self.stream.memcpy_dtoh(&view, &mut element[..]);
-            copied.map_err(Error::driver("copy to the host"))?;
-            self.stream.synchronize().map_err(Error::driver("copy to the host"))?;
-        }
-        Ok(check.message(place, &element))
+/// What an input holds that the kernel does not take.
+fn describe(device: &Device, check: &Check, place: u64, input: &Buffer) -> Result<String, Error> {
+    let size = check.dtype.size_bytes();
+    let start = usize::try_from(place).unwrap_or(usize::MAX).saturating_mul(size);
+    let mut element = vec![0; size];
+    if start.saturating_add(size) <= input.len {
+        device.download_part(input, start, &mut element)?;
     }
+    Ok(check.message(place, &element))
 }
 
 /// Where a plan's memory is.

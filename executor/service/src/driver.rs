@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use drawloom_executor_core::{Command, Cores, Event, Executor, KillReason};
 use drawloom_model::{
-    ActorPart, Assignment, AttemptId, CallFault, Failure, FailureKind, FromExecutor,
+    ActorPart, Assignment, AttemptId, CallFault, DeviceUsage, Failure, FailureKind, FromExecutor,
     INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, InputSource, ObjectKey, ObjectReport, Outcome, Run,
     Time, ToExecutor, Value, Variant, WhenFull,
 };
@@ -16,9 +16,9 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::actor::{Actors, Delivery, ReplyTo, Start};
 use crate::cancellation::Cancellation;
-use crate::gpu::Devices;
+use crate::gpu::{DeviceJob, Devices, Landing, Operand};
 use crate::runner::{Completion, Job, Workers};
-use crate::store::{Mover, Store};
+use crate::store::{Kept, Mover, Store};
 use crate::transfer::Peers;
 
 /// Batches of news for the scheduler.
@@ -31,6 +31,8 @@ pub type ToExecutorReceiver = mpsc::UnboundedReceiver<Vec<ToExecutor>>;
 pub(crate) enum News {
     /// An attempt has ended on a worker thread.
     Completed(Completion),
+    /// An attempt has ended on a device.
+    Landed(Landing),
     /// An actor's incarnation has begun: it answers calls.
     ActorStarted { attempt: AttemptId },
     /// An actor has something to tell the scheduler.
@@ -85,6 +87,8 @@ pub(crate) struct Driver {
     just_started: Vec<AttemptId>,
     running: HashMap<AttemptId, Running>,
     end: Option<End>,
+    /// What was told of devices.
+    devices_used: Vec<DeviceUsage>,
 }
 
 struct Running {
@@ -105,6 +109,7 @@ impl Driver {
             just_started: Vec::new(),
             running: HashMap::new(),
             end: None,
+            devices_used: Vec::new(),
         }
     }
 
@@ -165,6 +170,9 @@ impl Driver {
             return;
         };
         for message in batch {
+            if let ToExecutor::ForgetTemplates { templates } = &message {
+                templates.iter().for_each(|known| self.parts.devices.forget_sent(known.job));
+            }
             self.handle(Event::Told(message));
         }
     }
@@ -172,6 +180,7 @@ impl Driver {
     fn take_news(&mut self, news: News) {
         match news {
             News::Completed(completion) => self.complete(completion),
+            News::Landed(landing) => self.land(landing),
             News::Event(event) => self.handle(event),
             News::ActorStarted { attempt } if self.running.contains_key(&attempt) => {
                 self.said.push(FromExecutor::Started { attempt });
@@ -180,8 +189,7 @@ impl Driver {
             News::ActorSaid(message) => self.said.push(message),
             News::CallReturned { attempt } => {
                 if self.running.remove(&attempt).is_some() {
-                    let (outcome, run_time) = (Outcome::Cancelled, Duration::ZERO);
-                    self.handle(Event::AttemptEnded { attempt, outcome, run_time });
+                    self.end_attempt(attempt, Outcome::Cancelled, Duration::ZERO);
                 }
             }
             News::Abandon => self.end = Some(End::Stopped),
@@ -251,7 +259,8 @@ impl Driver {
         if is_instant(&assignment) {
             let outcome = Outcome::Succeeded(SmallVec::new());
             let (attempt, run_time) = (assignment.attempt, Duration::ZERO);
-            self.events.push_back(Event::AttemptEnded { attempt, outcome, run_time });
+            let ended = Event::AttemptEnded { attempt, outcome, run_time, outputs_on: None };
+            self.events.push_back(ended);
             return;
         }
         let attempt = assignment.attempt;
@@ -264,6 +273,9 @@ impl Driver {
         if !is_actor {
             self.just_started.push(attempt); // An actor says so itself.
         }
+        if assignment.runs_on_device() {
+            return self.start_on_device(assignment, cancellation);
+        }
         match self.inputs(&assignment) {
             Ok(inputs) if is_actor => self.start_actor(assignment, inputs, cores, cancellation),
             Ok(inputs) if callee.is_some() => self.call(assignment, inputs, cancellation),
@@ -271,12 +283,31 @@ impl Driver {
                 let job = Job { assignment, inputs, cores, cancellation };
                 self.parts.workers.run(job, self.parts.news_sender.clone());
             }
-            Err(failure) => {
-                let run_time = Duration::ZERO;
-                let completion = Completion { attempt, result: Err(failure), run_time };
-                // Not at once: the core is being carried out.
-                let _ = self.parts.news_sender.send(News::Completed(completion));
+            Err(failure) => self.fail_start(attempt, failure),
+        }
+    }
+
+    fn fail_start(&self, attempt: AttemptId, failure: Failure) {
+        let completion = Completion { attempt, result: Err(failure), run_time: Duration::ZERO };
+        // Not at once: the core is being carried out.
+        let _ = self.parts.news_sender.send(News::Completed(completion));
+    }
+
+    fn start_on_device(&mut self, assignment: Box<Assignment>, cancellation: Arc<Cancellation>) {
+        let operands = assignment.inputs.iter().map(|input| {
+            let (kept, was_sent) = match &input.source {
+                InputSource::Inline(value) => (Some(Kept::Memory(value.clone())), true),
+                InputSource::Local | InputSource::Remote(_) => {
+                    (self.parts.store.find(input.object), false)
+                }
+            };
+            Some(Operand { object: input.object, kept: kept?, was_sent })
+        });
+        match operands.collect::<Option<Vec<Operand>>>() {
+            Some(operands) => {
+                self.parts.devices.run(DeviceJob { assignment, operands, cancellation });
             }
+            None => self.fail_start(assignment.attempt, dropped_input()),
         }
     }
 
@@ -351,9 +382,7 @@ impl Driver {
         let inputs = assignment.inputs.iter().map(|input| match &input.source {
             InputSource::Inline(value) => Ok(value.clone()),
             InputSource::Local | InputSource::Remote(_) => {
-                self.parts.store.get(input.object).ok_or_else(|| {
-                    Failure::new(FailureKind::ObjectLost, "an input was dropped before its use")
-                })
+                self.parts.store.get(input.object).ok_or_else(dropped_input)
             }
         });
         inputs.collect()
@@ -367,7 +396,34 @@ impl Driver {
             Ok(outputs) => Outcome::Succeeded(self.keep(running.first_output, outputs)),
             Err(failure) => Outcome::Failed(failure),
         };
-        self.handle(Event::AttemptEnded { attempt, outcome, run_time });
+        self.end_attempt(attempt, outcome, run_time);
+    }
+
+    fn end_attempt(&mut self, attempt: AttemptId, outcome: Outcome, run_time: Duration) {
+        self.handle(Event::AttemptEnded { attempt, outcome, run_time, outputs_on: None });
+    }
+
+    /// An attempt has ended on a device: notes its outputs and tells the core.
+    fn land(&mut self, landing: Landing) {
+        self.parts.devices.landed(&landing);
+        let Landing { attempt, device, result, run_time } = landing;
+        let Some(running) = self.running.remove(&attempt) else { return };
+        let (outcome, outputs_on) = match result {
+            Ok(outputs) => {
+                let first = running.first_output;
+                let keys = (first.index..).map(|index| ObjectKey { job: first.job, index });
+                let reports = keys.zip(outputs).map(|(object, resident)| {
+                    let size_bytes = resident.size_bytes();
+                    metrics::counter!("executor_output_bytes_total").increment(size_bytes);
+                    let object_type = resident.object_type.clone();
+                    self.parts.store.insert_resident(object, resident);
+                    ObjectReport::Stored { object_type, size_bytes }
+                });
+                (Outcome::Succeeded(reports.collect()), Some(device))
+            }
+            Err(failure) => (Outcome::Failed(failure), None),
+        };
+        self.handle(Event::AttemptEnded { attempt, outcome, run_time, outputs_on });
     }
 
     fn keep(&self, first: ObjectKey, outputs: Vec<Value>) -> SmallVec<[ObjectReport; 1]> {
@@ -398,6 +454,7 @@ impl Driver {
         if self.said.is_empty() {
             return;
         }
+        self.tell_of_devices();
         if self.parts.outbox.send(std::mem::take(&mut self.said)).is_err() {
             self.end.get_or_insert(End::Disconnected);
         }
@@ -405,13 +462,24 @@ impl Driver {
         let memory = self.parts.store.memory();
         metrics::gauge!("executor_arena_used_bytes").set(memory.used_bytes() as f64);
         metrics::gauge!("executor_arena_resident_bytes").set(memory.resident_bytes() as f64);
-        if !self.parts.devices.is_empty() {
-            let kept: u64 = self.parts.devices.kept_bytes().sum();
-            metrics::gauge!("executor_vram_objects_bytes").set(kept as f64);
-        }
         if let Some(disk) = self.parts.store.disk() {
             metrics::gauge!("executor_spilled_bytes").set(disk.used_bytes() as f64);
         }
+    }
+
+    /// Says what devices hold and have copied, before what ended there, if that has changed.
+    fn tell_of_devices(&mut self) {
+        if self.parts.devices.is_empty() {
+            return;
+        }
+        let usage = self.parts.devices.usage();
+        if usage == self.devices_used {
+            return;
+        }
+        let bytes: u64 = usage.iter().map(|device| device.objects_bytes).sum();
+        metrics::gauge!("executor_vram_objects_bytes").set(bytes as f64);
+        self.said.insert(0, FromExecutor::DevicesUsed(usage.clone()));
+        self.devices_used = usage;
     }
 
     /// Ends whatever still runs, and waits a little for it to go.
@@ -427,6 +495,9 @@ impl Driver {
                 match self.parts.news.recv().await {
                     Some(News::Completed(completion)) => {
                         self.running.remove(&completion.attempt);
+                    }
+                    Some(News::Landed(landing)) => {
+                        self.running.remove(&landing.attempt);
                     }
                     Some(News::CallReturned { attempt }) => {
                         self.running.remove(&attempt);
@@ -445,6 +516,10 @@ impl Driver {
             tracing::warn!("some attempts did not end in time");
         }
     }
+}
+
+fn dropped_input() -> Failure {
+    Failure::new(FailureKind::ObjectLost, "an input was dropped before its use")
 }
 
 /// The incarnation that a call is for.

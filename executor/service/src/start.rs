@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use drawloom_executor_core::{Config as CoreConfig, Event, Executor, RoomFor};
-use drawloom_model::{ExecutorInfo, ObjectKey, ToExecutor, Value};
+use drawloom_model::{DeviceUsage, ExecutorInfo, ObjectKey, ToExecutor, Value};
 use drawloom_nvml::Library;
 use drawloom_proto::ListenError;
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use crate::leftovers;
 use crate::local::LocalServer;
 use crate::quarters::Quarters;
 use crate::runner::Workers;
-use crate::store::{Kept, Mover, NoRoom, SpillDirectory, Store};
+use crate::store::{Mover, NoRoom, SpillDirectory, Store};
 use crate::transfer::{Peers, Server};
 
 /// An executor could not start, or did not end well.
@@ -72,6 +72,7 @@ pub struct Handle {
     pub info: ExecutorInfo,
     objects: LocalObjects,
     actors: LocalActors,
+    devices: Arc<Devices>,
     loop_task: JoinHandle<End>,
     _server: Option<Server>,
     _local: Option<LocalServer>,
@@ -107,22 +108,15 @@ impl LocalObjects {
         self.store.get(object)
     }
 
-    /// The object, if it is here; one that is on disk is read from there.
+    /// The object, if it is here; one that is on disk or on a device is read from there.
     ///
     /// # Errors
     /// When it cannot be read back as it was.
     pub async fn read(&self, object: ObjectKey) -> Result<Option<Value>, String> {
-        let spilled = match self.store.find(object) {
-            None => return Ok(None),
-            Some(Kept::Memory(value)) => return Ok(Some(value)),
-            Some(Kept::Disk(spilled)) => spilled,
-        };
-        let read = move || {
-            let mut data = vec![0; spilled.size_bytes as usize];
-            spilled.read(0, &mut data).map_err(|error| error.to_string())?;
-            Ok(Some(Value { object_type: spilled.object_type.clone(), data: data.into() }))
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
+        match self.store.find(object) {
+            Some(kept) => kept.load().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Keeps an object until the scheduler releases it. Waits while others make room.
@@ -184,6 +178,11 @@ impl Handle {
         self.actors.clone()
     }
 
+    /// What its devices hold.
+    pub fn devices(&self) -> Vec<DeviceUsage> {
+        self.devices.usage()
+    }
+
     /// Asks it to leave: it tells the scheduler, goes on with what it has, and ends when the
     /// scheduler says so.
     pub fn drain(&self) {
@@ -219,15 +218,14 @@ pub async fn start(
 ) -> Result<Handle, ExecutorError> {
     let Machine { mut info, cores, arena_bytes } = discover(&config);
     let (news_sender, news) = mpsc::unbounded_channel();
-    let (devices, library) = find_devices(&config, &news_sender).await;
-    let devices = Arc::new(devices);
-    (info.devices, info.capacity.devices) = (devices.infos().to_vec(), devices.capacities());
-    gpu::watch(&devices, library);
     let disk = spill_directory(&config);
     let can_spill = disk.is_some();
     let store = Store::new(arena_bytes, disk, news_sender.clone())
         .map_err(|source| ExecutorError::Arena { bytes: arena_bytes, source })?;
     let store = Arc::new(store);
+    let (devices, library) = open_devices(&config, &store, &news_sender).await;
+    (info.devices, info.capacity.devices) = (devices.infos().to_vec(), devices.capacities());
+    gpu::watch(&devices, library);
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
     let peers = Peers::new(Arc::clone(&store));
     let uuids = info.devices.iter().map(|device| device.uuid.clone()).collect();
@@ -248,13 +246,13 @@ pub async fn start(
     }
     let core = Executor::new(CoreConfig { capacity: info.capacity.clone(), cores, can_spill });
     let (heartbeat, shares_memory) = (config.heartbeat, config.shares_memory);
-    let workers = Workers::new(Arc::clone(&store), quarters, Arc::clone(&devices));
+    let workers = Workers::new(Arc::clone(&store), quarters);
     let mover = Mover::new(Arc::clone(&store), news_sender.clone());
     let parts = Parts {
         core,
         store,
         workers,
-        devices,
+        devices: Arc::clone(&devices),
         actors,
         peers,
         mover,
@@ -266,7 +264,15 @@ pub async fn start(
     };
     let loop_task = tokio::spawn(Driver::new(parts).run());
     let local = shares_memory.then(|| serve_local(&info.address, &objects)).flatten();
-    Ok(Handle { info, objects, actors: local_actors, loop_task, _server: server, _local: local })
+    Ok(Handle {
+        info,
+        objects,
+        actors: local_actors,
+        devices,
+        loop_task,
+        _server: server,
+        _local: local,
+    })
 }
 
 /// Where objects go when memory is short, unless that is not wanted.
@@ -281,16 +287,22 @@ fn spill_directory(config: &Config) -> Option<Arc<SpillDirectory>> {
 }
 
 /// The GPUs that are to be offered. Drivers take their time to start.
-async fn find_devices(
+async fn open_devices(
     config: &Config,
+    store: &Arc<Store>,
     news: &mpsc::UnboundedSender<News>,
-) -> (Devices, Option<Library>) {
+) -> (Arc<Devices>, Option<Library>) {
+    let open = |is_wanted| {
+        let (store, news) = (Arc::clone(store), news.clone());
+        move || Devices::open(is_wanted, &store, &news)
+    };
     if !config.offers_gpus {
-        return (Devices::none(), None);
+        let (devices, library) = open(false)();
+        return (Arc::new(devices), library);
     }
-    let news = news.clone();
-    let open = move || Devices::open(&news);
-    tokio::task::spawn_blocking(open).await.unwrap_or_else(|_| (Devices::none(), None))
+    let opened = tokio::task::spawn_blocking(open(true)).await;
+    let (devices, library) = opened.unwrap_or_else(|_| open(false)());
+    (Arc::new(devices), library)
 }
 
 /// Serves clients on this machine; without that they fetch objects as others do.

@@ -2,14 +2,16 @@
 //! device happens to the whole process.
 
 mod common;
+#[path = "common/gpu.rs"]
+mod gpu;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::gpus::{on, simulate, start};
 use common::*;
 use drawloom_cuda_sim::client::Library;
 use drawloom_model::{AttemptEnd, DeviceCapacity, DeviceIndex, FailureKind, FromExecutor, Outcome};
+use gpu::{on, simulate_machine, start};
 
 const MACHINE: &[(&str, &str)] =
     &[("DRAWLOOM_SIM_DEVICES", "5"), ("DRAWLOOM_SIM_MEMORY", "64M"), ("DRAWLOOM_SIM_QUIET", "1")];
@@ -54,8 +56,13 @@ async fn is_given_back(loom: &mut Loom, device: u16, index: u32) {
 /// A kernel fails: the context is of no more use, a new one is.
 async fn a_broken_context_is_made_anew(loom: &mut Loom, library: Library) {
     works(loom, 0, 1).await;
+    loom.run(on(0, fill(4, 1 << 16, 1.0)));
+    assert!(matches!(loom.ended().await.outcome, Outcome::Succeeded(_)));
     assert!(library.inject("launch:0@1"));
     let end = fails_with(loom, 0, 2).await;
+    let lost = FromExecutor::ReplicaLost { object: object(400) };
+    assert!(loom.said.contains(&lost), "what it made is gone with the context");
+    assert!(loom.handle.objects().get(object(400)).is_none());
     let Outcome::Failed(failure) = end.outcome else { panic!("it failed") };
     assert!(failure.message.contains("LAUNCH_FAILED"), "{failure}");
     let back = changed(loom, 0).await;
@@ -107,7 +114,7 @@ async fn a_kernel_without_end_is_ended(loom: &mut Loom, library: Library) {
 
 #[tokio::test]
 async fn whatever_fails_on_a_device_the_executor_goes_on() {
-    let library = simulate(MACHINE);
+    let library = simulate_machine(MACHINE);
     let mut loom = start().await;
     a_broken_context_is_made_anew(&mut loom, library).await;
     a_lost_device_stays_out(&mut loom, library).await;

@@ -1,10 +1,12 @@
 //! What processes see of devices.
 
 mod common;
+#[path = "common/gpu.rs"]
+mod gpu;
 
-use common::gpus::{simulate, start};
 use common::*;
 use drawloom_model::{Assignment, DeviceIndex, GpuRequest, ResourceRequest};
+use gpu::{simulate_machine, start};
 
 const SHOW: &str =
     "echo \"$CUDA_VISIBLE_DEVICES|$CUDA_MPS_ACTIVE_THREAD_PERCENTAGE|$CUDA_MPS_PIPE_DIRECTORY\"";
@@ -24,7 +26,7 @@ fn shows(index: u32, milli: u32, devices: &[u16]) -> Assignment {
 async fn processes_see_their_devices_by_uuid_and_their_shares_where_mps_runs() {
     let mps = tempfile::tempdir().expect("a folder");
     let pipes = mps.path().to_str().expect("UTF-8").to_owned();
-    simulate(&[
+    simulate_machine(&[
         ("DRAWLOOM_SIM_DEVICES", "3"),
         ("CUDA_VISIBLE_DEVICES", "2,0"),
         ("CUDA_MPS_PIPE_DIRECTORY", &pipes),

@@ -1,9 +1,11 @@
 //! What an executor says of its devices: what CUDA and its management library tell, put together.
 
 mod common;
+#[path = "common/gpu.rs"]
+mod gpu;
 
-use common::gpus::{simulate, start};
 use drawloom_model::{DeviceIndex, DeviceLink, LinkKind};
+use gpu::{simulate_machine, start};
 
 const FOREIGN_BYTES: u64 = 48 << 20;
 
@@ -19,7 +21,7 @@ const MACHINE: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn devices_are_told_with_what_joins_them() {
-    let library = simulate(MACHINE);
+    let library = simulate_machine(MACHINE);
     // Somebody else has most of the first of those that CUDA shows.
     assert!(library.set_foreign_bytes(0, FOREIGN_BYTES));
     let loom = start().await;

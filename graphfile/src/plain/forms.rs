@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor, value};
 
 use super::file::GpuTable;
+use super::quantity::Milli;
 
 /// A kind of failure, by its name.
 pub(crate) struct FailureName(pub FailureKind);
@@ -147,11 +148,22 @@ visited!(Nested, NestedVisitor, "a number or nested lists of numbers", {
     }
 });
 
-visited!(GpuEntry, GpuVisitor, "a number of GPUs or a table", {
+visited!(GpuEntry, GpuVisitor, "a number of GPUs, a part of one or a table", {
     fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
         let devices = u16::try_from(value)
             .map_err(|_| E::custom(format!("cannot be {value}; it may be from 0 to 65535")))?;
         Ok(GpuEntry(GpuTable { devices, ..GpuTable::default() }))
+    }
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        let milli = (value * 1000.0).round();
+        if value.fract() == 0.0 {
+            return self.visit_i64(value as i64);
+        }
+        if !(1.0..1000.0).contains(&milli) {
+            let message = "it is a number of whole GPUs or a part of one, such as 0.25";
+            return Err(E::custom(format!("cannot be {value}: {message}")));
+        }
+        Ok(GpuEntry(GpuTable { share: Milli(milli as u64), ..GpuTable::default() }))
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         GpuTable::deserialize(value::MapAccessDeserializer::new(map)).map(GpuEntry)
@@ -212,7 +224,7 @@ described!(Nested, "Nested", |g| {
 });
 described!(GpuEntry, "Gpu", |g| {
     let table = g.subschema_for::<GpuTable>();
-    json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0, "maximum": 65535 }, table] })
+    json_schema!({ "anyOf": [{ "type": "number", "minimum": 0, "maximum": 65535 }, table] })
 });
 described!(OutputEntry, "ProcessOutput", |g| {
     let file = g.subschema_for::<FileOutput>();

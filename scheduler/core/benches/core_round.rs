@@ -93,6 +93,7 @@ impl Bench {
                 outcome: Outcome::Succeeded(SmallVec::new()),
                 run_time: Duration::from_millis(1),
                 queue_time: Duration::ZERO,
+                outputs_on: None,
             };
             self.tell(Event::ExecutorSaid {
                 executor,

@@ -92,7 +92,13 @@ impl World {
 
     fn end(&mut self, executor: u32, attempt: AttemptId, outcome: Outcome) {
         let times = (Duration::ZERO, Duration::ZERO);
-        let end = AttemptEnd { attempt, outcome, run_time: times.0, queue_time: times.1 };
+        let end = AttemptEnd {
+            attempt,
+            outcome,
+            run_time: times.0,
+            queue_time: times.1,
+            outputs_on: None,
+        };
         self.say(executor, FromExecutor::Ended(Box::new(end)));
     }
 

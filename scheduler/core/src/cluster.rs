@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptId, Balance, Capacity, DeviceCapacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI,
-    ObjectKey, ReplicaPlace, ResourceRequest, Time,
+    AttemptId, Balance, Capacity, DeviceCapacity, DeviceIndex, DeviceUsage, ExecutorId,
+    ExecutorInfo, MILLI, ObjectKey, ReplicaPlace, ResourceRequest, Time,
 };
 use smallvec::SmallVec;
 
 use crate::class::ClassId;
 use crate::ledger::{Account, Claim, Conflict, commit_all};
 use crate::load::{CLOSED, LoadTree};
+use crate::near::Near;
 use crate::queue::Ready;
 use crate::transfers::{Sources, Transfers};
 
@@ -84,6 +85,8 @@ pub(crate) struct Executor {
     /// Those of them that it has on disk.
     pub spilled: BTreeSet<ObjectKey>,
     pub spilled_bytes: u64,
+    /// What its devices have in their memory, as far as is known.
+    pub near: Near,
     /// Tasks that may follow those it has, without waiting for their end.
     pub followers: BinaryHeap<Ready>,
     /// What may be placed there while room is kept for a gang; `None` while none is.
@@ -98,6 +101,8 @@ pub(crate) struct Executor {
     pub doubted: bool,
     pub busy_core_seconds: f64,
     pub tasks_ended: u64,
+    /// What it said last that its devices hold and have copied.
+    pub devices_used: Vec<DeviceUsage>,
 }
 
 pub(crate) struct Cluster {
@@ -230,39 +235,56 @@ impl Executor {
         self.spare.as_deref()
     }
 
-    /// A replica is on disk now, or in memory again.
+    /// A replica is on disk or on a device now, or in memory again.
     pub fn move_replica(&mut self, object: ObjectKey, place: ReplicaPlace) {
         let Some(size_bytes) = self.held.get(&object).copied() else { return };
-        match place {
-            ReplicaPlace::Disk if self.spilled.insert(object) => self.spilled_bytes += size_bytes,
-            ReplicaPlace::Memory if self.spilled.remove(&object) => {
-                self.spilled_bytes -= size_bytes;
-            }
-            ReplicaPlace::Disk | ReplicaPlace::Memory => {}
+        if let ReplicaPlace::Device(device) = place {
+            self.near.note(object, device);
+        }
+        let is_spilled = place == ReplicaPlace::Disk;
+        if is_spilled && self.spilled.insert(object) {
+            self.spilled_bytes += size_bytes;
+        } else if !is_spilled && self.spilled.remove(&object) {
+            self.spilled_bytes -= size_bytes;
         }
     }
 
     /// Whether there was one.
     fn drop_replica(&mut self, object: ObjectKey) -> bool {
         self.move_replica(object, ReplicaPlace::Memory);
+        self.near.forget(object);
         let Some(size_bytes) = self.held.remove(&object) else { return false };
         self.held_bytes -= size_bytes;
         true
     }
 
-    /// The devices for `request`: the fullest that fit now, else those with the least to do.
-    pub fn choose_devices(&self, request: &ResourceRequest) -> SmallVec<[DeviceIndex; 2]> {
+    /// The devices for `request`, of which a task with these inputs is expected to run so long:
+    /// those where it could start first, its inputs copied there, and of these the fullest.
+    pub fn choose_devices(
+        &self,
+        request: &ResourceRequest,
+        inputs: &[ObjectKey],
+        run_nanos: u64,
+    ) -> SmallVec<[DeviceIndex; 2]> {
         let Some(gpu) = &request.gpu else { return SmallVec::new() };
-        let wanted = usize::from(gpu.devices);
-        let mut fitting: Vec<_> = self.account.free().devices_for(gpu).collect();
-        if fitting.len() >= wanted {
-            fitting.sort_by_key(|(index, free)| (free.milli, free.vram_bytes, *index));
-            return fitting.into_iter().take(wanted).map(|(index, _)| index).collect();
-        }
-        let mut able: Vec<_> =
-            self.lasting_capacity().devices_for(gpu).map(|(index, _)| index).collect();
-        able.sort_by_key(|index| (self.device_attempts[usize::from(index.0)], *index));
-        able.into_iter().take(wanted).collect()
+        let free = &self.account.free().devices;
+        let queue_nanos = |device: DeviceIndex| match free.get(usize::from(device.0)) {
+            Some(free) if free.fits(gpu) => 0,
+            _ => run_nanos.saturating_mul(self.device_attempts[usize::from(device.0)].into()),
+        };
+        // Who waits for what a device makes, waits for that device's queue wherever it is.
+        let ready = self.near.makers(inputs).map(queue_nanos).max().unwrap_or(0);
+        let size_bytes = |object| self.held.get(&object).copied();
+        let rank = |device: DeviceIndex| {
+            let copy = self.near.copy_nanos(inputs, device, size_bytes);
+            let start = ready.max(queue_nanos(device)).saturating_add(copy);
+            let free = free.get(usize::from(device.0));
+            (start, free.map(|free| (free.milli, free.vram_bytes)), device)
+        };
+        let able = self.lasting_capacity().devices_for(gpu).map(|(index, _)| index);
+        let mut able: SmallVec<[_; 8]> = able.map(rank).collect();
+        able.sort_unstable();
+        able.into_iter().take(usize::from(gpu.devices)).map(|(_, _, device)| device).collect()
     }
 }
 
@@ -304,6 +326,7 @@ impl Cluster {
             held_bytes: 0,
             spilled: BTreeSet::new(),
             spilled_bytes: 0,
+            near: Near::default(),
             followers: BinaryHeap::new(),
             spare: None,
             draining: false,
@@ -314,6 +337,7 @@ impl Cluster {
             doubted: false,
             busy_core_seconds: 0.0,
             tasks_ended: 0,
+            devices_used: Vec::new(),
             info,
         }));
         self.refresh_load(id);
@@ -780,6 +804,7 @@ impl Cluster {
             assert_eq!(suspended, executor.suspended as usize);
             let bytes: u64 = executor.held.values().sum();
             assert_eq!(bytes, executor.held_bytes);
+            executor.near.check(|object| executor.held.contains_key(object));
             let spilled: u64 = executor.spilled.iter().map(|object| executor.held[object]).sum();
             assert_eq!(spilled, executor.spilled_bytes);
         }

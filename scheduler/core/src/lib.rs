@@ -18,6 +18,7 @@ mod examples;
 mod gang;
 mod ledger;
 mod load;
+mod near;
 pub mod policy;
 #[cfg(test)]
 mod properties;

@@ -153,7 +153,8 @@ impl FakeExecutor {
             self.drop_waiting(attempt.task);
         }
         let run_time = Duration::from_millis(3);
-        let end = AttemptEnd { attempt, outcome, run_time, queue_time: Duration::ZERO };
+        let end =
+            AttemptEnd { attempt, outcome, run_time, queue_time: Duration::ZERO, outputs_on: None };
         self.outbox.push_back(FromExecutor::Ended(Box::new(end)));
     }
 
@@ -560,6 +561,7 @@ impl World {
             outcome: Outcome::Succeeded((0..outputs).map(|_| report.clone()).collect()),
             run_time: Duration::ZERO,
             queue_time: Duration::ZERO,
+            outputs_on: None,
         };
         let message = FromExecutor::Ended(Box::new(end));
         self.tell(Event::ExecutorSaid { executor: *executor, message });
@@ -661,7 +663,10 @@ impl World {
                 let key = self.scheduler.job_key(*job);
                 key.is_some_and(|key| !self.ended_jobs.contains(&key))
             });
-            let idle = |e: &FakeExecutor| e.outbox.is_empty() && e.running.is_empty();
+            let idle = |executor: &FakeExecutor| {
+                let said = executor.inbox.is_empty() && executor.outbox.is_empty();
+                said && executor.running.is_empty()
+            };
             if !open && self.executors.values().all(idle) {
                 break;
             }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AssignedInput, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, InputSource, JobId,
-    JobKey, Lifetime, ObjectId, ObjectKey, ObjectType, TaskKey, Time, Value,
+    AssignedInput, Capacity, DeviceIndex, DeviceUsage, ExecutorId, ExecutorInfo, Failure,
+    InputSource, JobId, JobKey, Lifetime, ObjectId, ObjectKey, ObjectType, TaskKey, Time, Value,
 };
 
 use crate::policy::ReasonKind;
@@ -213,6 +213,8 @@ pub struct ExecutorSummary {
     pub busy_core_seconds: f64,
     /// Attempts that have ended there.
     pub tasks_ended: u64,
+    /// What its devices hold and have copied, in their order; empty where they have done nothing.
+    pub devices_used: Vec<DeviceUsage>,
 }
 
 /// Why a task waits, or why it is where it is.

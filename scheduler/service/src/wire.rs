@@ -188,5 +188,6 @@ pub(crate) fn executor(clock: &Clock, executor: &ExecutorSummary) -> v1::Executo
         busy_core_seconds: executor.busy_core_seconds,
         tasks_ended: executor.tasks_ended,
         spilled_bytes: executor.spilled_bytes,
+        devices_used: executor.devices_used.iter().copied().map(Into::into).collect(),
     }
 }

@@ -38,6 +38,7 @@ fn view(id: u32, tasks_ended: u64) -> ExecutorView {
         objects: 3,
         object_bytes: 1536,
         spilled_bytes: 0,
+        devices_used: Vec::new(),
         draining: id == 2,
         busy_core_seconds: 0.0,
         tasks_ended,

@@ -38,5 +38,21 @@ impl Executor {
                 self.on_recall(attempt, commands);
             }
         }
+        if capacity.is_out_of_service() {
+            self.lose_objects(device, commands);
+        }
+    }
+
+    /// What was in the device's memory alone is gone with it. What is on its way out of there is
+    /// found not to arrive.
+    fn lose_objects(&mut self, device: DeviceIndex, commands: &mut Commands) {
+        let objects = self.objects.only_on(device);
+        for object in &objects {
+            self.objects.release(*object);
+            commands.push(Command::Say(FromExecutor::ReplicaLost { object: *object }));
+        }
+        if !objects.is_empty() {
+            commands.push(Command::Drop { objects });
+        }
     }
 }

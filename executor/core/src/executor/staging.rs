@@ -1,8 +1,8 @@
-//! Between admission and start: inputs come back from disk, and memory is made for those who
-//! wait for it.
+//! Between admission and start: inputs come back from disk or from a device, and memory is made for
+//! those who wait for it.
 //!
 //! An attempt that was admitted takes all its inputs at once, so that none of them moves any more;
-//! while some are on their way from disk it holds its cores and is *staged*. Memory is made by
+//! while some are on their way into memory it holds its cores and is *staged*. Memory is made by
 //! writing to disk what no started attempt reads, the least recently used first. Where nothing can
 //! go and everybody who has started waits for memory, the attempt staged last goes back into the
 //! queue; where there is none, the latest wish is refused. So somebody always goes on.
@@ -16,7 +16,7 @@ use super::{Commands, Executor};
 use crate::Command;
 use crate::attempts::{Entry, Stage, Staged, Token};
 use crate::cores::Cores;
-use crate::objects::{Pinned, Spilled};
+use crate::objects::{Pinned, ReadFrom, Spilled};
 use crate::room::{Room, RoomAnswer, RoomFor, RoomId};
 
 impl Executor {
@@ -31,11 +31,12 @@ impl Executor {
     ) {
         let mut missing = 0;
         let mut lost = None;
+        let from = if assignment.runs_on_device() { ReadFrom::Device } else { ReadFrom::Memory };
         for object in taken(&assignment) {
-            match self.objects.pin(object, token) {
-                Pinned::InMemory => {}
+            match self.objects.pin(object, token, from) {
+                Pinned::There => {}
                 Pinned::Moving => missing += 1,
-                Pinned::OnDisk => {
+                Pinned::Aside => {
                     missing += 1;
                     commands.push(Command::Restore { object });
                 }
@@ -94,7 +95,7 @@ impl Executor {
     }
 
     pub(super) fn on_restored(&mut self, now: Time, object: ObjectKey, commands: &mut Commands) {
-        if self.objects.is_restoring(object) {
+        if self.objects.is_restoring(object) || self.objects.is_aside(object) {
             say_moved(object, ReplicaPlace::Memory, commands);
         }
         let waiters = self.objects.in_memory(object);
@@ -112,14 +113,27 @@ impl Executor {
         if !self.objects.is_restoring(object) {
             return; // Released meanwhile.
         }
-        let waiters = if failure.kind == FailureKind::OutOfMemory {
-            say_moved(object, ReplicaPlace::Disk, commands);
-            self.objects.stays_on_disk(object)
-        } else {
-            commands.push(Command::Drop { objects: vec![object] });
-            commands.push(Command::Say(FromExecutor::ReplicaLost { object }));
-            self.objects.release(object).unwrap_or_default()
-        };
+        if failure.kind != FailureKind::OutOfMemory {
+            return self.on_object_lost(now, object, failure, commands);
+        }
+        let Some((waiters, aside)) = self.objects.stays_aside(object) else { return };
+        say_moved(object, aside.replica_place(), commands);
+        for token in waiters {
+            self.end_unstarted(now, token, Outcome::Failed(failure.clone()), commands);
+        }
+    }
+
+    /// An object is no more: those fail that wait for it.
+    pub(super) fn on_object_lost(
+        &mut self,
+        now: Time,
+        object: ObjectKey,
+        failure: &Failure,
+        commands: &mut Commands,
+    ) {
+        let Some(waiters) = self.objects.release(object) else { return };
+        commands.push(Command::Drop { objects: vec![object] });
+        commands.push(Command::Say(FromExecutor::ReplicaLost { object }));
         for token in waiters {
             self.end_unstarted(now, token, Outcome::Failed(failure.clone()), commands);
         }

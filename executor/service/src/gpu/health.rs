@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use drawloom_cuda::{Error, Fault, reset};
+use drawloom_cuda::{Device, Error, Fault, open, reset};
 use drawloom_executor_core::Event;
 use drawloom_model::{AttemptId, DeviceCapacity, DeviceIndex, Failure, FailureKind};
 use tokio::sync::mpsc;
 
-use super::Unit;
+use super::unit::Unit;
+use super::{Landing, Seat, offered_bytes};
 use crate::driver::News;
-use crate::runner::Completion;
+use crate::store::Store;
 
 /// How long a kernel may go on after its attempt's timeout. Kernels cannot be ended one by one, so
 /// all that is on the device ends with it then.
@@ -42,47 +43,53 @@ pub(super) struct Place {
     /// The driver's number.
     ordinal: usize,
     /// `None` while it is out of service.
-    unit: Mutex<Option<Arc<Unit>>>,
+    seat: Mutex<Option<Arc<Seat>>>,
     /// Attempts on it, each with the moment when its time was up.
     attempts: Mutex<BTreeMap<AttemptId, Option<Instant>>>,
     failures: AtomicU32,
     /// Whether it is known that the device itself is broken.
     is_broken: AtomicBool,
+    store: Arc<Store>,
     news: mpsc::UnboundedSender<News>,
-}
-
-/// An attempt on a device, for as long as it is there.
-pub(super) struct Stay<'p> {
-    place: &'p Place,
-    attempt: AttemptId,
 }
 
 impl Place {
     pub(super) fn new(
         index: DeviceIndex,
         uuid: String,
-        unit: Unit,
+        device: Arc<Device>,
+        offered_bytes: u64,
+        store: Arc<Store>,
         news: mpsc::UnboundedSender<News>,
     ) -> Arc<Self> {
-        Arc::new(Place {
+        let place = Arc::new(Place {
             index,
             uuid,
-            ordinal: unit.device.ordinal(),
-            unit: Mutex::new(Some(Arc::new(unit))),
+            ordinal: device.ordinal(),
+            seat: Mutex::default(),
             attempts: Mutex::default(),
             failures: AtomicU32::new(0),
             is_broken: AtomicBool::new(false),
+            store,
             news,
-        })
+        });
+        *place.slot() = Some(place.furnish(device, offered_bytes));
+        place
+    }
+
+    fn furnish(self: &Arc<Self>, device: Arc<Device>, offered_bytes: u64) -> Arc<Seat> {
+        let (store, news) = (Arc::clone(&self.store), self.news.clone());
+        let place = Arc::downgrade(self);
+        Seat::new(Unit::new(place, self.index, device, offered_bytes, store, news))
     }
 
     /// The device, where it is in service.
-    pub(super) fn unit(&self) -> Option<Arc<Unit>> {
+    pub(super) fn seat(&self) -> Option<Arc<Seat>> {
         self.slot().clone()
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Arc<Unit>>> {
-        self.unit.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self) -> MutexGuard<'_, Option<Arc<Seat>>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempts(&self) -> MutexGuard<'_, BTreeMap<AttemptId, Option<Instant>>> {
@@ -93,11 +100,19 @@ impl Place {
     ///
     /// # Errors
     /// It is out of service.
-    pub(super) fn enter(&self, attempt: AttemptId) -> Result<(Stay<'_>, Arc<Unit>), Failure> {
+    pub(super) fn enter(&self, attempt: AttemptId) -> Result<Arc<Seat>, Failure> {
         let out = || Failure::new(FailureKind::DeviceLost, "the device is out of service");
-        let unit = self.unit().ok_or_else(out)?;
+        let seat = self.seat().ok_or_else(out)?;
         self.attempts().insert(attempt, None);
-        Ok((Stay { place: self, attempt }, unit))
+        Ok(seat)
+    }
+
+    /// An attempt has ended there.
+    pub(super) fn leave(&self, attempt: AttemptId, succeeded: bool) {
+        self.attempts().remove(&attempt);
+        if succeeded {
+            self.failures.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The attempt's time is up, if it is here: it is to end.
@@ -117,11 +132,6 @@ impl Place {
         }
     }
 
-    /// Something worked there.
-    pub(super) fn works(&self) {
-        self.failures.store(0, Ordering::Relaxed);
-    }
-
     /// Takes the device out of service where the error tells that it is of no more use.
     pub(super) fn judge(self: &Arc<Self>, error: &Error) {
         if let Some(fault) = error.fault() {
@@ -135,7 +145,7 @@ impl Place {
             // It may be known already that something is wrong, but not how much.
             self.is_broken.store(true, Ordering::Relaxed);
         }
-        let Some(unit) = self.slot().take() else { return };
+        let Some(seat) = self.slot().take() else { return };
         let why = match &cause {
             Cause::Failed(_, why) => why,
             Cause::Hangs => "a kernel on it does not end",
@@ -145,7 +155,7 @@ impl Place {
         self.announce(DeviceCapacity::NONE);
         let place = Arc::clone(self);
         let thread = std::thread::Builder::new().name("drawloom-gpu-repair".to_owned());
-        if let Err(error) = thread.spawn(move || place.repair(unit, &cause)) {
+        if let Err(error) = thread.spawn(move || place.repair(seat, &cause)) {
             tracing::error!(gpu = %self.uuid, %error, "nobody repairs the GPU: it stays out");
         }
     }
@@ -157,9 +167,9 @@ impl Place {
         let _ = self.news.send(News::Event(changed));
     }
 
-    fn repair(&self, unit: Arc<Unit>, cause: &Cause) {
-        let old = Arc::downgrade(&unit);
-        drop(unit);
+    fn repair(self: &Arc<Self>, seat: Arc<Seat>, cause: &Cause) {
+        let old = Arc::downgrade(&seat.unit.device);
+        drop(seat);
         let lets_go = *cause != Cause::Hangs && is_gone(&old);
         // Also where nobody here uses it: whoever shares the process may hold on to the context.
         if let Err(why) = reset(self.ordinal) {
@@ -179,12 +189,13 @@ impl Place {
         }
     }
 
-    fn reopen(&self) {
-        match Unit::reopen(self.ordinal) {
-            Ok(unit) => {
-                let capacity = unit.capacity();
+    fn reopen(self: &Arc<Self>) {
+        match try_out(self.ordinal) {
+            Ok((device, offered_bytes)) => {
+                let seat = self.furnish(device, offered_bytes);
+                let capacity = seat.unit.capacity();
                 tracing::info!(gpu = %self.uuid, "the GPU is in service again");
-                *self.slot() = Some(Arc::new(unit));
+                *self.slot() = Some(seat);
                 self.announce(capacity);
             }
             Err(why) => tracing::error!(gpu = %self.uuid, %why, "the GPU does not come back"),
@@ -196,22 +207,31 @@ impl Place {
         for (attempt, _) in std::mem::take(&mut *self.attempts()) {
             let message = "the device failed and does not let go of the attempt";
             let result = Err(Failure::new(FailureKind::DeviceLost, message));
-            let completion = Completion { attempt, result, run_time: Duration::ZERO };
-            let _ = self.news.send(News::Completed(completion));
+            let (device, run_time) = (self.index, Duration::ZERO);
+            let _ = self.news.send(News::Landed(Landing { attempt, device, result, run_time }));
         }
     }
 }
 
-impl Drop for Stay<'_> {
-    fn drop(&mut self) {
-        self.place.attempts().remove(&self.attempt);
+/// Opens a device again that has failed, and tries it; what it offers.
+fn try_out(ordinal: usize) -> Result<(Arc<Device>, u64), String> {
+    const SAMPLE: [u8; 64] = [0xa5; 64];
+    let device = Arc::new(open(ordinal)?);
+    let mut back = [0; SAMPLE.len()];
+    let copied = device.upload(&SAMPLE).and_then(|there| device.download(&there, &mut back));
+    copied.map_err(|error| error.to_string())?;
+    if back != SAMPLE {
+        return Err("its memory does not keep what it is given".to_owned());
     }
+    let offered_bytes = offered_bytes(&device).map_err(|error| error.to_string())?;
+    Ok((device, offered_bytes))
 }
 
-/// Waits until nobody uses a unit, for a while.
-fn is_gone(unit: &Weak<Unit>) -> bool {
+/// Waits until nobody uses a device's old context, for a while: neither its threads nor whoever has
+/// something in its memory.
+fn is_gone(device: &Weak<Device>) -> bool {
     let start = Instant::now();
-    while unit.strong_count() > 0 {
+    while device.strong_count() > 0 {
         if start.elapsed() > PATIENCE {
             return false;
         }

@@ -1,90 +1,108 @@
 //! The devices that an executor offers, and kernels on them.
 //!
-//! A kernel's inputs are copied to its device unless they are there already; its outputs stay there
-//! for those to come, and are copied to the store, where everybody else finds them.
+//! A kernel's inputs are copied to its device unless they are there already. Its outputs stay there,
+//! and nowhere else, until somebody needs them in memory or the device needs the room.
 
 mod health;
+mod queue;
 mod telemetry;
 mod topology;
+mod unit;
 mod vram;
 mod watch;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use drawloom_cuda::{Buffer, Device, Error, Lane, Missing, Properties, devices};
-use drawloom_executor_core::RoomFor;
+use drawloom_cuda::{Device, Missing, devices};
 use drawloom_model::{
-    AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, Failure, FailureKind, KernelCall,
-    ObjectKey, ObjectType, Value,
+    Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceUsage, Failure,
+    FailureKind, JobKey, ObjectKey, ObjectType,
 };
-
 use drawloom_nvml::Library;
 use tokio::sync::mpsc;
 
+use crate::cancellation::Cancellation;
 use crate::driver::News;
-use crate::store::Store;
+use crate::store::{Kept, Resident, Store};
 use health::Place;
-use vram::Vram;
+use queue::Queue;
+use unit::Unit;
 pub(crate) use watch::watch;
 
 /// What is left of a device's memory for the driver's own needs, in hundredths.
 const RESERVE_SHARE: u64 = 5;
 
 /// The devices of this machine that the executor offers.
-#[derive(Default)]
 pub(crate) struct Devices {
     places: Vec<Arc<Place>>,
     infos: Vec<DeviceInfo>,
+    news: mpsc::UnboundedSender<News>,
 }
 
-/// A device and what is kept for it.
-struct Unit {
-    device: Arc<Device>,
-    offered_bytes: u64,
-    vram: Mutex<Vram>,
-    /// Lanes that nobody uses now.
-    lanes: Mutex<Vec<Lane>>,
+/// A device, and its queue once something was put there.
+struct Seat {
+    unit: Arc<Unit>,
+    queue: OnceLock<Queue>,
+}
+
+/// An attempt that is to run on a device.
+pub(crate) struct DeviceJob {
+    pub assignment: Box<Assignment>,
+    pub operands: Vec<Operand>,
+    pub cancellation: Arc<Cancellation>,
+}
+
+/// An input and where it is.
+pub(crate) struct Operand {
+    pub object: ObjectKey,
+    pub kept: Kept,
+    /// Whether it came with the assignment.
+    pub was_sent: bool,
+}
+
+/// An attempt on a device has ended.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    pub attempt: AttemptId,
+    pub device: DeviceIndex,
+    pub result: Result<Vec<Arc<Resident>>, Failure>,
+    pub run_time: Duration,
+}
+
+impl std::fmt::Debug for Devices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} devices", self.places.len())
+    }
 }
 
 impl Devices {
-    /// None.
-    pub(crate) fn none() -> Self {
-        Devices::default()
-    }
-
-    /// Those that the driver knows; none, and a line in the log, where there is no driver.
-    /// What watches them is to be given the library.
-    pub(crate) fn open(news: &mpsc::UnboundedSender<News>) -> (Self, Option<Library>) {
-        let found = match devices() {
-            Ok(found) => found,
-            Err(Missing::NoLibrary) => {
-                tracing::info!("no GPUs: there is no libcuda");
-                Vec::new()
-            }
-            Err(why) => {
-                tracing::warn!(%why, "no GPUs");
-                Vec::new()
-            }
-        };
-        let units = found.into_iter().filter_map(|device| {
-            let Properties { name, uuid, .. } = device.properties().clone();
-            let unit = Unit::new(device);
-            match &unit {
-                Ok(_) => tracing::info!(name, uuid, "offers a GPU"),
-                Err(why) => tracing::warn!(name, uuid, %why, "a GPU is left out"),
-            }
-            unit.ok()
+    /// Those that the driver knows where they are wanted; none, and a line in the log, where there
+    /// is no driver. What watches them is to be given the library.
+    pub(crate) fn open(
+        is_wanted: bool,
+        store: &Arc<Store>,
+        news: &mpsc::UnboundedSender<News>,
+    ) -> (Self, Option<Library>) {
+        let devices = if is_wanted { find() } else { Vec::new() };
+        let offered = devices.into_iter().filter_map(|device| {
+            let offered_bytes = offered_bytes(&device).inspect_err(
+                |why| tracing::warn!(device = %device.properties().name, %why, "a GPU is left out"),
+            );
+            let properties = device.properties();
+            tracing::info!(name = %properties.name, uuid = %properties.uuid, "offers a GPU");
+            Some((Arc::clone(&device), offered_bytes.ok()?))
         });
-        let units: Vec<Unit> = units.collect();
-        let library = if units.is_empty() { None } else { Library::open() };
+        let offered: Vec<_> = offered.collect();
+        let library = if offered.is_empty() { None } else { Library::open() };
         let found = library.as_ref().map(Library::devices).unwrap_or_default();
-        let properties = units.iter().map(|unit| unit.device.properties());
+        let properties = offered.iter().map(|(device, _)| device.properties());
         let infos = topology::describe(&properties.collect::<Vec<_>>(), &found);
-        let places = (0..).zip(units).zip(&infos).map(|((index, unit), info)| {
-            Place::new(DeviceIndex(index), info.uuid.clone(), unit, news.clone())
+        let places = (0..).zip(offered).zip(&infos).map(|((index, (device, bytes)), info)| {
+            let (store, news) = (Arc::clone(store), news.clone());
+            Place::new(DeviceIndex(index), info.uuid.clone(), device, bytes, store, news)
         });
-        (Devices { places: places.collect(), infos }, library)
+        (Devices { places: places.collect(), infos, news: news.clone() }, library)
     }
 
     /// Whether there are none.
@@ -97,8 +115,8 @@ impl Devices {
     }
 
     /// Those that are in service.
-    fn units(&self) -> impl Iterator<Item = Arc<Unit>> + '_ {
-        self.places.iter().filter_map(|place| place.unit())
+    fn seats(&self) -> impl Iterator<Item = Arc<Seat>> + '_ {
+        self.places.iter().filter_map(|place| place.seat())
     }
 
     fn uuids(&self) -> Vec<String> {
@@ -112,11 +130,19 @@ impl Devices {
         }
     }
 
+    /// An attempt is no more on its device.
+    pub(crate) fn landed(&self, landing: &Landing) {
+        if let Some(place) = self.places.get(usize::from(landing.device.0)) {
+            place.leave(landing.attempt, landing.result.is_ok());
+        }
+    }
+
     /// What is offered, device by device.
     pub(crate) fn capacities(&self) -> Vec<DeviceCapacity> {
+        let capacity = |seat: Arc<Seat>| seat.unit.capacity();
         self.places
             .iter()
-            .map(|place| place.unit().map_or(DeviceCapacity::NONE, |unit| unit.capacity()))
+            .map(|place| place.seat().map_or(DeviceCapacity::NONE, capacity))
             .collect()
     }
 
@@ -125,203 +151,88 @@ impl Devices {
         &self.infos
     }
 
-    /// Forgets what devices keep of an object.
+    /// What each of them holds.
+    pub(crate) fn usage(&self) -> Vec<DeviceUsage> {
+        let usage = |place: &Arc<Place>| place.seat().map(|seat| seat.unit.usage());
+        self.places.iter().map(|place| usage(place).unwrap_or_default()).collect()
+    }
+
+    /// Forgets what devices hold of an object.
     pub(crate) fn forget(&self, object: ObjectKey) {
-        for unit in self.units() {
-            unit.vram().forget(object);
+        for seat in self.seats() {
+            seat.unit.vram().forget(object);
         }
     }
 
-    /// Bytes of objects' copies, device by device.
-    pub(crate) fn kept_bytes(&self) -> impl Iterator<Item = u64> + '_ {
-        self.units().map(|unit| unit.vram().bytes())
+    /// Forgets what came with the assignments of a job.
+    pub(crate) fn forget_sent(&self, job: JobKey) {
+        for seat in self.seats() {
+            seat.unit.vram().forget_sent(job);
+        }
     }
 
-    /// Runs a kernel on a device and waits for its end; its outputs, which the device keeps under
-    /// the keys from the first on. On a thread that may block.
-    pub(crate) fn run(
-        &self,
-        call: &KernelCall,
-        work: &Work<'_>,
-        store: &Store,
-    ) -> Result<Vec<Value>, Failure> {
-        let place = self.places.get(usize::from(work.device.0)).ok_or_else(|| {
-            Failure::new(FailureKind::Spawn, format!("there is no device {}", work.device.0))
+    /// Puts an attempt into its device's queue; [`News::Landed`] tells of its end.
+    pub(crate) fn run(&self, job: DeviceJob) {
+        let attempt = job.assignment.attempt;
+        let device = job.assignment.devices.first().copied().unwrap_or_default();
+        if let Err(failure) = self.enqueue(device, job) {
+            let landing =
+                Landing { attempt, device, result: Err(failure), run_time: Duration::ZERO };
+            let _ = self.news.send(News::Landed(landing));
+        }
+    }
+
+    fn enqueue(&self, device: DeviceIndex, job: DeviceJob) -> Result<(), Failure> {
+        let place = self.places.get(usize::from(device.0)).ok_or_else(|| {
+            Failure::new(FailureKind::Spawn, format!("there is no device {}", device.0))
         })?;
-        let (_stay, unit) = place.enter(work.attempt)?;
-        let failed = |error| {
-            place.judge(&error);
-            unit.failure(call, &error)
-        };
-        let mut lane = unit.lane().map_err(failed)?;
-        let result = unit.run(call, work, &mut lane);
-        // A lane is whole after whatever failed, or its device is not, and then all of them fail.
-        unit.lanes().push(lane);
-        let values =
-            result.map_err(failed).and_then(|made| unit.bring_back(made, work, store, failed));
-        // What was released meanwhile is not kept.
-        for object in work.inputs.iter().filter_map(|(object, _)| *object) {
-            if store.find(object).is_none() {
-                unit.vram().forget(object);
-            }
-        }
-        if values.is_ok() {
-            place.works();
-        }
-        values
+        let seat = place.enter(job.assignment.attempt)?;
+        seat.queue(&self.news)?.add(job);
+        Ok(())
     }
 }
 
-/// A call of a kernel on a device.
-pub(crate) struct Work<'w> {
-    pub attempt: AttemptId,
-    pub device: DeviceIndex,
-    /// With the keys under which the device may have them; none where they came with the
-    /// assignment, since nobody would say when they are to be forgotten.
-    pub inputs: Vec<(Option<ObjectKey>, &'w Value)>,
-    pub first_output: ObjectKey,
+impl Seat {
+    fn new(unit: Unit) -> Arc<Self> {
+        Arc::new(Seat { unit: Arc::new(unit), queue: OnceLock::new() })
+    }
+
+    fn queue(&self, news: &mpsc::UnboundedSender<News>) -> Result<&Queue, Failure> {
+        if let Some(queue) = self.queue.get() {
+            return Ok(queue);
+        }
+        let queue = Queue::start(Arc::clone(&self.unit), news.clone()).map_err(|error| {
+            Failure::new(FailureKind::Spawn, format!("no thread for a device: {error}"))
+        })?;
+        Ok(self.queue.get_or_init(|| queue))
+    }
 }
 
-impl Unit {
-    fn new(device: Arc<Device>) -> Result<Self, Error> {
-        let offered_bytes = device.free_bytes()? / 100 * (100 - RESERVE_SHARE);
-        Ok(Unit { device, offered_bytes, vram: Mutex::default(), lanes: Mutex::default() })
-    }
+/// What is offered of a device's memory: what others leave, less a reserve.
+fn offered_bytes(device: &Device) -> Result<u64, drawloom_cuda::Error> {
+    Ok(device.free_bytes()? / 100 * (100 - RESERVE_SHARE))
+}
 
-    /// Opens a device again that has failed, and tries it.
-    fn reopen(ordinal: usize) -> Result<Self, String> {
-        const SAMPLE: [u8; 64] = [0xa5; 64];
-        let device = Arc::new(drawloom_cuda::open(ordinal)?);
-        let mut back = [0; SAMPLE.len()];
-        let copied = device.upload(&SAMPLE).and_then(|there| device.download(&there, &mut back));
-        copied.map_err(|error| error.to_string())?;
-        if back != SAMPLE {
-            return Err("its memory does not keep what it is given".to_owned());
-        }
-        Unit::new(device).map_err(|error| error.to_string())
-    }
-
-    fn capacity(&self) -> DeviceCapacity {
-        let (major, minor) = self.device.properties().compute_capability;
-        DeviceCapacity {
-            milli: 1000,
-            vram_bytes: self.offered_bytes,
-            compute_capability: u16::try_from(major * 10 + minor).unwrap_or(u16::MAX),
+impl Operand {
+    fn object_type(&self) -> &ObjectType {
+        match &self.kept {
+            Kept::Memory(value) => &value.object_type,
+            Kept::Device(resident) => &resident.object_type,
+            Kept::Disk(spilled) => &spilled.object_type,
         }
     }
+}
 
-    fn vram(&self) -> MutexGuard<'_, Vram> {
-        self.vram.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lane(&self) -> Result<Lane, Error> {
-        let idle = self.lanes().pop();
-        idle.map_or_else(|| Lane::new(&self.device), Ok)
-    }
-
-    fn run(
-        &self,
-        call: &KernelCall,
-        work: &Work<'_>,
-        lane: &mut Lane,
-    ) -> Result<Vec<(ObjectType, Buffer)>, Error> {
-        let types: Vec<ObjectType> =
-            work.inputs.iter().map(|(_, value)| value.object_type.clone()).collect();
-        let plan = lane.plan(call, &types)?;
-        let inputs = work.inputs.iter().map(|(object, value)| self.input(*object, value));
-        let inputs = inputs.collect::<Result<Vec<Buffer>, Error>>()?;
-        let flight = self.making_room(|| lane.launch(&plan, &inputs))?;
-        lane.land(flight)
-    }
-
-    /// An input on the device, copied there unless it is.
-    fn input(&self, object: Option<ObjectKey>, value: &Value) -> Result<Buffer, Error> {
-        if let Some(buffer) = object.and_then(|object| self.vram().find(object)) {
-            metrics::counter!("executor_vram_inputs_total", "found" => "there").increment(1);
-            return Ok(buffer);
+fn find() -> Vec<Arc<Device>> {
+    match devices() {
+        Ok(found) => found,
+        Err(Missing::NoLibrary) => {
+            tracing::info!("no GPUs: there is no libcuda");
+            Vec::new()
         }
-        metrics::counter!("executor_vram_inputs_total", "found" => "copied").increment(1);
-        let buffer = self.making_room(|| self.device.upload(&value.data))?;
-        if let Some(object) = object {
-            self.keep(object, buffer.clone());
-        }
-        Ok(buffer)
-    }
-
-    /// Keeps a copy of an object. All copies together stay within what is offered.
-    fn keep(&self, object: ObjectKey, buffer: Buffer) {
-        let mut vram = self.vram();
-        vram.keep(object, buffer);
-        let excess = vram.bytes().saturating_sub(self.offered_bytes);
-        if excess > 0 {
-            vram.evict(excess);
-        }
-    }
-
-    /// Tries again as long as the device is full and copies that nobody reads can go.
-    fn making_room<T>(&self, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        loop {
-            match attempt() {
-                Err(Error::OutOfMemory { wanted_bytes }) => {
-                    if self.vram().evict(wanted_bytes) == 0 {
-                        return Err(Error::OutOfMemory { wanted_bytes });
-                    }
-                }
-                other => return other,
-            }
-        }
-    }
-
-    /// Copies outputs to the store, and keeps them here, too.
-    fn bring_back(
-        &self,
-        outputs: Vec<(ObjectType, Buffer)>,
-        work: &Work<'_>,
-        store: &Store,
-        failed: impl Fn(Error) -> Failure,
-    ) -> Result<Vec<Value>, Failure> {
-        let mut values = Vec::with_capacity(outputs.len());
-        let keys = (work.first_output.index..)
-            .map(|index| ObjectKey { job: work.first_output.job, index });
-        for (object, (object_type, buffer)) in keys.zip(outputs) {
-            let purpose = RoomFor::Attempt(work.attempt);
-            let place = store.buffer_blocking(object.job, buffer.len(), purpose);
-            let mut place =
-                place.map_err(|full| Failure::new(FailureKind::OutOfMemory, full.to_string()))?;
-            self.device.download(&buffer, place.bytes_mut()).map_err(&failed)?;
-            self.keep(object, buffer);
-            values.push(Value { object_type, data: place.freeze() });
-        }
-        Ok(values)
-    }
-
-    fn failure(&self, call: &KernelCall, error: &Error) -> Failure {
-        let name = &self.device.properties().name;
-        match error {
-            Error::OutOfMemory { .. } => {
-                let (kept, offered) = (self.vram().bytes(), self.offered_bytes);
-                let message = format!(
-                    "kernel {}: {error}; {name} offers {offered}, {kept} of it hold objects",
-                    call.name
-                );
-                Failure::new(FailureKind::OutOfMemory, message)
-            }
-            Error::Data(message) => {
-                Failure::new(FailureKind::Application, format!("{}: {message}", call.name))
-            }
-            Error::Plan(error) => Failure::new(FailureKind::Application, error.to_string()),
-            Error::Device { .. } => {
-                let message = format!("kernel {} on {name}: {error}", call.name);
-                let kind = match error.fault() {
-                    Some(_) => FailureKind::DeviceLost,
-                    None => FailureKind::Application,
-                };
-                Failure::new(kind, message)
-            }
+        Err(why) => {
+            tracing::warn!(%why, "no GPUs");
+            Vec::new()
         }
     }
 }

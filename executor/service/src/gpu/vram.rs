@@ -1,70 +1,114 @@
-//! What a device's memory keeps of objects, so that they need not be copied there again.
-//!
-//! Every object is in the store, too: what is kept here may be dropped at any time.
+//! What a device's memory holds of objects.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use drawloom_cuda::Buffer;
-use drawloom_model::ObjectKey;
+use drawloom_model::{JobKey, ObjectKey};
 
-/// Copies of objects on one device, and which of them was used last.
+use crate::store::Resident;
+
+/// Objects and copies of objects on one device, and which of them was used last.
 #[derive(Default)]
 pub(super) struct Vram {
-    copies: HashMap<ObjectKey, Copy>,
+    held: HashMap<ObjectKey, Held>,
     bytes: u64,
     uses: u64,
 }
 
-struct Copy {
-    buffer: Buffer,
+struct Held {
+    resident: Arc<Resident>,
+    standing: Standing,
     used: u64,
 }
 
+/// What an object on a device is to the executor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// It is nowhere else on the executor; the store refers to it.
+    Alone,
+    /// A copy of what is in the store, too.
+    Copy,
+    /// A copy of what came with an assignment. The scheduler says nothing of its release: it goes
+    /// with its job.
+    Sent,
+}
+
 impl Vram {
-    /// The copy of an object.
-    pub(super) fn find(&mut self, object: ObjectKey) -> Option<Buffer> {
+    /// The object, if it is here.
+    pub(super) fn find(&mut self, object: ObjectKey) -> Option<Arc<Resident>> {
         self.uses += 1;
-        let copy = self.copies.get_mut(&object)?;
-        copy.used = self.uses;
-        Some(copy.buffer.clone())
+        let held = self.held.get_mut(&object)?;
+        held.used = self.uses;
+        Some(Arc::clone(&held.resident))
     }
 
-    /// Keeps a copy, in place of an earlier one.
-    pub(super) fn keep(&mut self, object: ObjectKey, buffer: Buffer) {
+    /// Keeps an object, in place of an earlier copy.
+    pub(super) fn keep(&mut self, object: ObjectKey, resident: Arc<Resident>, standing: Standing) {
         self.uses += 1;
-        self.bytes += buffer.len() as u64;
-        let copy = Copy { buffer, used: self.uses };
-        if let Some(earlier) = self.copies.insert(object, copy) {
-            self.bytes -= earlier.buffer.len() as u64;
+        self.bytes += resident.size_bytes();
+        let held = Held { resident, standing, used: self.uses };
+        if let Some(earlier) = self.held.insert(object, held) {
+            self.bytes -= earlier.resident.size_bytes();
         }
     }
 
     /// Forgets an object.
     pub(super) fn forget(&mut self, object: ObjectKey) {
-        if let Some(copy) = self.copies.remove(&object) {
-            self.bytes -= copy.buffer.len() as u64;
+        if let Some(held) = self.held.remove(&object) {
+            self.bytes -= held.resident.size_bytes();
         }
     }
 
-    /// Bytes of all copies.
+    /// Forgets what came with the assignments of a job.
+    pub(super) fn forget_sent(&mut self, job: JobKey) {
+        let bytes = &mut self.bytes;
+        self.held.retain(|object, held| {
+            let goes = object.job == job && held.standing == Standing::Sent;
+            if goes {
+                *bytes -= held.resident.size_bytes();
+            }
+            !goes
+        });
+    }
+
+    /// Bytes of everything here.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Forgets copies that nothing reads now, the least recently used first, until so many bytes
-    /// are free; how many that makes.
-    pub(super) fn evict(&mut self, wanted_bytes: u64) -> u64 {
-        let idle = self.copies.iter().filter(|(_, copy)| copy.buffer.is_unshared());
-        let mut idle: Vec<(u64, ObjectKey)> =
-            idle.map(|(object, copy)| (copy.used, *object)).collect();
-        idle.sort_unstable();
-        let before = self.bytes;
-        for (_, object) in idle {
-            if before - self.bytes >= wanted_bytes {
+    /// What could go so that so many bytes come free, and that nothing uses now: copies before what
+    /// is here alone, and of these what was used longest ago.
+    pub(super) fn victims(&self, wanted_bytes: u64) -> Vec<Victim> {
+        let idle = self.held.iter().filter(|(_, held)| held.is_idle());
+        let mut idle: Vec<_> = idle
+            .map(|(object, held)| ((held.standing == Standing::Alone, held.used), *object, held))
+            .collect();
+        idle.sort_unstable_by_key(|(rank, object, _)| (*rank, *object));
+        let mut found_bytes = 0;
+        let mut victims = Vec::new();
+        for (_, object, held) in idle {
+            if found_bytes >= wanted_bytes {
                 break;
             }
-            self.forget(object);
+            found_bytes += held.resident.size_bytes();
+            let resident = Arc::clone(&held.resident);
+            victims.push(Victim { object, resident, standing: held.standing });
         }
-        before - self.bytes
+        victims
+    }
+}
+
+/// An object that is to leave a device.
+pub(super) struct Victim {
+    pub object: ObjectKey,
+    pub resident: Arc<Resident>,
+    pub standing: Standing,
+}
+
+impl Held {
+    /// Whether nobody has it but this device, and the store where it is nowhere else.
+    fn is_idle(&self) -> bool {
+        let owners = 1 + usize::from(self.standing == Standing::Alone);
+        Arc::strong_count(&self.resident) <= owners
     }
 }

@@ -37,7 +37,7 @@ fn run(devices: &Weak<Devices>, library: Option<&Library>) {
         let Some(devices) = devices.upgrade() else { return };
         for place in devices.places() {
             place.check(Instant::now());
-            telemetry::in_service(&uuids[usize::from(place.index.0)], place.unit().is_some());
+            telemetry::in_service(&uuids[usize::from(place.index.0)], place.seat().is_some());
         }
         for ((place, uuid), watch) in devices.places().iter().zip(&uuids).zip(&watches) {
             let Some(watch) = watch else { continue };

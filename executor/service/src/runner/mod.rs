@@ -13,14 +13,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use drawloom_executor_core::Cores;
-use drawloom_model::{
-    Assignment, AttemptId, DeviceIndex, Failure, FailureKind, InputSource, KernelCall, Run, Value,
-};
+use drawloom_model::{Assignment, AttemptId, Failure, FailureKind, Run, Value};
 use tokio::sync::mpsc;
 
 use crate::cancellation::Cancellation;
 use crate::driver::News;
-use crate::gpu::{Devices, Work};
 use crate::quarters::Quarters;
 use crate::store::Store;
 pub(crate) use child::confine;
@@ -76,13 +73,12 @@ pub(crate) struct RunContext {
     pub store: Arc<Store>,
     pub pools: Pools,
     pub quarters: Arc<Quarters>,
-    pub devices: Arc<Devices>,
 }
 
 impl Workers {
-    pub(crate) fn new(store: Arc<Store>, quarters: Arc<Quarters>, devices: Arc<Devices>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, quarters: Arc<Quarters>) -> Self {
         let (orders, receiver) = crossbeam_channel::unbounded();
-        let context = RunContext { store, pools: Pools::default(), quarters, devices };
+        let context = RunContext { store, pools: Pools::default(), quarters };
         let shared = Arc::new(Shared { context, orders: receiver, load: Mutex::default() });
         Workers { shared, orders }
     }
@@ -158,10 +154,7 @@ impl RunContext {
             _ if job.cancellation.is_cancelled() => {
                 Err(Failure::new(FailureKind::Application, "cancelled"))
             }
-            Run::Kernel(call) => match job.assignment.devices.first() {
-                Some(device) => self.run_on_device(call, *device, job),
-                None => kernel::run(call, job, self),
-            },
+            Run::Kernel(call) => kernel::run(call, job, self),
             Run::Process(_) if !self.quarters.config.runs_processes => {
                 Err(Failure::new(FailureKind::Spawn, "this executor runs no processes"))
             }
@@ -177,27 +170,6 @@ impl RunContext {
     }
 }
 
-impl RunContext {
-    fn run_on_device(
-        &self,
-        call: &KernelCall,
-        device: DeviceIndex,
-        job: &Job,
-    ) -> Result<Vec<Value>, Failure> {
-        let objects = job.assignment.inputs.iter().map(|input| {
-            let is_kept = !matches!(input.source, InputSource::Inline(_));
-            is_kept.then_some(input.object)
-        });
-        let work = Work {
-            attempt: job.assignment.attempt,
-            device,
-            inputs: objects.zip(&job.inputs).collect(),
-            first_output: job.assignment.first_output,
-        };
-        self.devices.run(call, &work, &self.store)
-    }
-}
-
 fn check_count(outputs: Vec<Value>, expected: u16) -> Result<Vec<Value>, Failure> {
     if outputs.len() == usize::from(expected) {
         return Ok(outputs);
@@ -207,7 +179,8 @@ fn check_count(outputs: Vec<Value>, expected: u16) -> Result<Vec<Value>, Failure
     Err(Failure::new(FailureKind::Application, message))
 }
 
-fn observe(name: &str, result: &Result<Vec<Value>, Failure>, run_time: Duration) {
+/// Counts an attempt that has ended.
+pub(crate) fn observe<T>(name: &str, result: &Result<T, Failure>, run_time: Duration) {
     let outcome = result.as_ref().map_or_else(|failure| failure.kind.name(), |_| "succeeded");
     let labels = [("kernel", name.to_owned()), ("outcome", outcome.to_owned())];
     metrics::counter!("executor_attempts_total", &labels).increment(1);

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::arrivals::Arrivals;
 use super::buffer::Buffer;
 use super::memory::{Draft, Memory, NoRoom};
+use super::resident::Resident;
 use super::room::Wishes;
 use super::spill::{SpillDirectory, SpillError, SpilledObject};
 use crate::driver::News;
@@ -34,6 +35,28 @@ pub(crate) struct Store {
 pub(crate) enum Kept {
     Memory(Value),
     Disk(Arc<SpilledObject>),
+    Device(Arc<Resident>),
+}
+
+impl Kept {
+    /// Its value, read from where it is; what is on disk or on a device is read to the heap.
+    ///
+    /// # Errors
+    /// When it cannot be read back as it was.
+    pub(crate) async fn load(self) -> Result<Value, String> {
+        let reading = match self {
+            Kept::Memory(value) => return Ok(value),
+            Kept::Device(resident) => tokio::task::spawn_blocking(move || {
+                resident.load().map_err(|error| error.to_string())
+            }),
+            Kept::Disk(spilled) => tokio::task::spawn_blocking(move || {
+                let mut data = vec![0; spilled.size_bytes as usize];
+                spilled.read(0, &mut data).map_err(|error| error.to_string())?;
+                Ok(Value { object_type: spilled.object_type.clone(), data: data.into() })
+            }),
+        };
+        reading.await.map_err(|error| error.to_string())?
+    }
 }
 
 impl std::fmt::Debug for Store {
@@ -128,6 +151,17 @@ impl Store {
         self.allocate(job, len, purpose).await.map(Buffer::Arena)
     }
 
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// When there is none now.
+    pub(crate) fn buffer_now(&self, job: JobKey, len: usize) -> Result<Buffer, NoRoom> {
+        if len <= INLINE_LIMIT_BYTES {
+            return Ok(Buffer::on_heap(len));
+        }
+        self.memory.allocate(job, len).map(Buffer::Arena)
+    }
+
     /// The same on a thread that may block.
     ///
     /// # Errors
@@ -202,7 +236,7 @@ impl Store {
     pub(crate) fn get(&self, object: ObjectKey) -> Option<Value> {
         match self.objects().get(&object) {
             Some(Kept::Memory(value)) => Some(value.clone()),
-            Some(Kept::Disk(_)) | None => None,
+            Some(Kept::Disk(_) | Kept::Device(_)) | None => None,
         }
     }
 
@@ -215,6 +249,11 @@ impl Store {
     pub(crate) fn insert(&self, object: ObjectKey, value: Value) {
         // What was there before is freed after the lock is.
         let _old = self.objects().insert(object, Kept::Memory(value));
+    }
+
+    /// Notes an object that is in a device's memory alone.
+    pub(crate) fn insert_resident(&self, object: ObjectKey, resident: Arc<Resident>) {
+        let _old = self.objects().insert(object, Kept::Device(resident));
     }
 
     /// Forgets an object.
@@ -243,10 +282,26 @@ impl Store {
     /// An object is back in memory; nothing happens where it was removed meanwhile.
     pub(crate) fn put_back(&self, object: ObjectKey, value: Value) {
         let mut replaced = None;
-        if let Some(kept @ Kept::Disk(_)) = self.objects().get_mut(&object) {
+        if let Some(kept @ (Kept::Disk(_) | Kept::Device(_))) = self.objects().get_mut(&object) {
             replaced = Some(std::mem::replace(kept, Kept::Memory(value)));
         }
         drop(replaced);
+    }
+
+    /// Writes a device's object to disk, where there is no room for it in memory; nothing happens
+    /// where it was removed meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be written; then it stays where it is.
+    pub(crate) fn put_on_disk(&self, object: ObjectKey, value: &Value) -> Result<(), SpillError> {
+        let disk = self.disk.as_ref().ok_or(SpillError::Nowhere)?;
+        let spilled = disk.write(value)?;
+        let mut replaced = None;
+        if let Some(kept @ Kept::Device(_)) = self.objects().get_mut(&object) {
+            replaced = Some(std::mem::replace(kept, Kept::Disk(Arc::new(spilled))));
+        }
+        drop(replaced);
+        Ok(())
     }
 
     /// How many objects there are.

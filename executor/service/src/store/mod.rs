@@ -6,6 +6,7 @@ mod buffer;
 mod host;
 mod memory;
 mod mover;
+mod resident;
 mod room;
 mod spill;
 
@@ -15,4 +16,5 @@ pub(crate) use host::{Kept, Store};
 pub(crate) use memory::Draft;
 pub use memory::NoRoom;
 pub(crate) use mover::Mover;
+pub(crate) use resident::Resident;
 pub(crate) use spill::{PIECE_BYTES, SpillDirectory, SpilledObject};

@@ -26,6 +26,9 @@ pub(crate) const PIECE_BYTES: usize = 1 << 20;
 /// An object could not be written to disk, or did not come back as it was.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpillError {
+    /// Nothing is to be written.
+    #[error("objects are not to be written to disk")]
+    Nowhere,
     /// It would take more than is allowed.
     #[error(
         "{wanted_bytes} bytes more would exceed the spill limit: {used_bytes} of {limit_bytes} are used"

@@ -95,6 +95,12 @@ struct Served {
     objects: LocalObjects,
 }
 
+/// What an object is sent from.
+enum Source {
+    Memory(Value),
+    Disk(Arc<SpilledObject>),
+}
+
 type Chunks = Pin<Box<dyn Stream<Item = Result<v1::ObjectChunk, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -108,15 +114,22 @@ impl ObjectStore for Served {
         let kept = self.find(key).await.ok_or_else(|| {
             Rejection::new(Code::NotFound, format!("object {key:?} is not on this executor"))
         })?;
-        let size_bytes = match &kept {
-            Kept::Memory(value) => value.data.len() as u64,
-            Kept::Disk(spilled) => spilled.size_bytes,
+        let source = match kept {
+            Kept::Disk(spilled) => Source::Disk(spilled),
+            Kept::Memory(_) | Kept::Device(_) => {
+                let lost = |why| Rejection::new(Code::DataLoss, format!("object {key:?}: {why}"));
+                Source::Memory(kept.load().await.map_err(lost)?)
+            }
+        };
+        let size_bytes = match &source {
+            Source::Memory(value) => value.data.len() as u64,
+            Source::Disk(spilled) => spilled.size_bytes,
         };
         check_offset(offset, size_bytes)?;
         metrics::counter!("executor_sent_bytes_total").increment(size_bytes - offset);
-        Ok(Response::new(match kept {
-            Kept::Memory(value) => from_memory(value, offset as usize).await?,
-            Kept::Disk(spilled) => from_disk(spilled, offset),
+        Ok(Response::new(match source {
+            Source::Memory(value) => from_memory(value, offset as usize).await?,
+            Source::Disk(spilled) => from_disk(spilled, offset),
         }))
     }
 

@@ -3,10 +3,9 @@
 // Each test crate uses its own part of these.
 #![allow(dead_code)]
 
-pub mod gpus;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use drawloom_executor::{Config, Handle, start};
@@ -56,7 +55,11 @@ impl Loom {
         while self.heard == self.said.len() {
             let batch = tokio::time::timeout(PATIENCE, self.news.recv()).await;
             let batch = batch.expect("news in time").expect("the executor lives");
-            self.said.extend(batch.into_iter().filter(|m| *m != FromExecutor::Heartbeat));
+            self.said.extend(
+                batch.into_iter().filter(|m| {
+                    !matches!(m, FromExecutor::Heartbeat | FromExecutor::DevicesUsed(_))
+                }),
+            );
         }
         self.heard += 1;
         self.said[self.heard - 1].clone()
@@ -78,25 +81,27 @@ impl Loom {
         let end = self.ended().await;
         assert_eq!(end.attempt, attempt);
         match end.outcome {
-            Outcome::Succeeded(reports) => Ok(self.values(first, &reports)),
+            Outcome::Succeeded(reports) => Ok(self.values(first, &reports).await),
             Outcome::Failed(failure) => Err(failure),
             Outcome::Cancelled => panic!("nobody cancelled it"),
         }
     }
 
-    fn values(&self, first: ObjectKey, reports: &[ObjectReport]) -> Vec<Value> {
-        let keys = (first.index..).map(|index| ObjectKey { index, ..first });
-        let values = keys.zip(reports).map(|(key, report)| {
-            let held = self.handle.objects().get(key).expect("a replica stays here");
+    async fn values(&self, first: ObjectKey, reports: &[ObjectReport]) -> Vec<Value> {
+        let mut values = Vec::new();
+        for (key, report) in (first.index..).zip(reports) {
+            let key = ObjectKey { index: key, ..first };
+            let held = self.handle.objects().read(key).await.expect("it can be read");
+            let held = held.expect("a replica stays here");
             match report {
                 ObjectReport::Inline(value) => assert_eq!(*value, held),
                 ObjectReport::Stored { size_bytes, .. } => {
                     assert_eq!(*size_bytes, held.data.len() as u64);
                 }
             }
-            held
-        });
-        values.collect()
+            values.push(held);
+        }
+        values
     }
 }
 
@@ -155,8 +160,11 @@ pub fn process(index: u32, spec: ProcessSpec) -> Assignment {
     assignment(index, Run::Process(spec), outputs)
 }
 
+/// An object that comes with its assignment; no other has its key.
 pub fn inline(value: Value) -> AssignedInput {
-    AssignedInput { object: object(99_999), source: InputSource::Inline(value) }
+    static SENT: AtomicU32 = AtomicU32::new(1_000_000);
+    let object = object(SENT.fetch_add(1, Ordering::Relaxed));
+    AssignedInput { object, source: InputSource::Inline(value) }
 }
 
 pub fn local(object: ObjectKey) -> AssignedInput {

@@ -83,7 +83,8 @@ impl Loom {
 
     fn end(&mut self, executor: u32, attempt: AttemptId, outcome: Outcome) {
         let run_time = Duration::from_millis(1);
-        let end = AttemptEnd { attempt, outcome, run_time, queue_time: Duration::ZERO };
+        let end =
+            AttemptEnd { attempt, outcome, run_time, queue_time: Duration::ZERO, outputs_on: None };
         let message = FromExecutor::Ended(Box::new(end));
         self.tell(Event::ExecutorSaid { executor: ExecutorId(executor), message });
     }

@@ -192,7 +192,8 @@ impl View<'_> {
         }
         let entry: &Executor = self.cluster.executor(executor)?;
         let request = &task.class.variants[usize::from(variant)].request;
-        let devices = entry.choose_devices(request);
+        let run_nanos = self.run_nanos(task, variant);
+        let devices = entry.choose_devices(request, task.inputs, run_nanos);
         // Actors have it, and keep it, or room is kept for a gang.
         if !entry.could_take(request, &devices) || !entry.spares(request, &devices) {
             return None;
@@ -206,7 +207,7 @@ impl View<'_> {
                 compared: 1,
                 wait_nanos: entry.wait_nanos(request),
                 missing_bytes: self.missing_bytes(task, executor),
-                run_nanos: self.run_nanos(task, variant),
+                run_nanos,
             },
         })
     }

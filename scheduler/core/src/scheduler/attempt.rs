@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptEnd, AttemptId, AttemptSpan, ExecutorId, Failure, FailureKind, ObjectKey, ObjectReport,
-    Outcome, ResourceRequest, TaskKey, Time, ToExecutor,
+    AttemptEnd, AttemptId, AttemptSpan, DeviceIndex, ExecutorId, Failure, FailureKind, ObjectKey,
+    ObjectReport, Outcome, ReplicaPlace, ResourceRequest, TaskKey, Time, ToExecutor,
 };
 use smallvec::SmallVec;
 
@@ -13,6 +13,14 @@ use crate::cluster::Active;
 use crate::state::Phase;
 use crate::timers::Timer;
 use crate::{AttemptCause, Commands, Fact, JobEvent, TaskEnd, TaskState};
+
+/// What an attempt that succeeded has made.
+struct Made {
+    executor: ExecutorId,
+    /// The device in whose memory it is.
+    device: Option<DeviceIndex>,
+    reports: SmallVec<[ObjectReport; 1]>,
+}
 
 impl Scheduler {
     pub(super) fn on_attempt_started(
@@ -46,7 +54,7 @@ impl Scheduler {
         end: AttemptEnd,
         commands: &mut Commands,
     ) {
-        let AttemptEnd { attempt, outcome, run_time, .. } = end;
+        let AttemptEnd { attempt, outcome, run_time, outputs_on, .. } = end;
         if !self.is_current(executor, attempt) {
             if let Outcome::Succeeded(reports) = &outcome {
                 self.release_unwanted(executor, attempt, reports.len(), commands);
@@ -70,7 +78,8 @@ impl Scheduler {
                 if !active.lasting {
                     self.estimates.measured(active.class, active.variant, run_time);
                 }
-                self.succeed(now, key, executor, reports, commands);
+                let made = Made { executor, device: outputs_on, reports };
+                self.succeed(now, key, made, commands);
             }
             Outcome::Failed(failure) => self.fail_attempt(now, key, failure, commands),
             Outcome::Cancelled => self.give_back(now, key, commands),
@@ -162,7 +171,24 @@ impl Scheduler {
         self.capacity_came_back = true;
         let finished = self.cluster.finish(index, request);
         self.classes.release(id);
+        if let Some(active) = &finished {
+            self.expect_nothing(active);
+        }
         finished
+    }
+
+    /// Nothing more is expected of an attempt that was to make its outputs on a device.
+    fn expect_nothing(&mut self, active: &Active) {
+        let Some(job) = self.state.job(active.attempt.task.job) else { return };
+        let outputs = job.outputs_of(active.attempt.task.index);
+        if active.devices.is_empty() {
+            return;
+        }
+        if let Some(executor) = self.cluster.executor_mut(active.executor) {
+            for object in outputs.filter(|object| !executor.held.contains_key(object)) {
+                executor.near.forget(object);
+            }
+        }
     }
 
     pub(super) fn request_of(&self, active: &Active) -> &ResourceRequest {
@@ -185,14 +211,8 @@ impl Scheduler {
         }
     }
 
-    fn succeed(
-        &mut self,
-        now: Time,
-        key: TaskKey,
-        executor: ExecutorId,
-        reports: SmallVec<[ObjectReport; 1]>,
-        commands: &mut Commands,
-    ) {
+    fn succeed(&mut self, now: Time, key: TaskKey, made: Made, commands: &mut Commands) {
+        let Made { executor, device, reports } = made;
         let Some(job) = self.state.job(key.job) else { return };
         let expected = job.template_of(key.index).outputs;
         if reports.len() != usize::from(expected) {
@@ -204,6 +224,11 @@ impl Scheduler {
         for (place, report) in reports.iter().enumerate() {
             let object = ObjectKey { job: key.job, index: first + place as u32 };
             self.cluster.add_replica(object, executor, report.size_bytes());
+            if let (Some(device), ObjectReport::Stored { .. }) = (device, report)
+                && let Some(holder) = self.cluster.executor_mut(executor)
+            {
+                holder.move_replica(object, ReplicaPlace::Device(device));
+            }
         }
         self.end_task(key, TaskEnd::Succeeded(reports), commands);
     }

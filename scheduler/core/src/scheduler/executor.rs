@@ -41,6 +41,11 @@ impl Scheduler {
         entry.doubted = false;
         match message {
             FromExecutor::Heartbeat => {}
+            FromExecutor::DevicesUsed(devices) => {
+                if let Some(entry) = self.cluster.executor_mut(executor) {
+                    entry.devices_used = devices;
+                }
+            }
             FromExecutor::Started { attempt } => {
                 self.on_attempt_started(now, executor, attempt, commands);
             }

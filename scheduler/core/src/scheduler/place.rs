@@ -169,7 +169,7 @@ impl Scheduler {
         let mut message = self.assignment(job, attempt, &placement);
         message.set_aside = standing == Standing::Claimed;
         let mut active = Active::new(attempt, executor, class, placement.variant);
-        active.devices = placement.devices;
+        active.devices = placement.devices.clone();
         active.claimed = standing == Standing::Claimed;
         self.classes.hold(class);
         let kind = self.classes.get(class);
@@ -178,6 +178,17 @@ impl Scheduler {
             && let Some(actor) = self.callee(key)
         {
             self.callees.send(actor, attempt);
+        }
+        if message.runs_on_device()
+            && let Some(entry) = self.cluster.executor_mut(executor)
+        {
+            let device = placement.devices[0];
+            for object in job.inputs(key.index) {
+                if entry.held.contains_key(object) || entry.near.knows(*object) {
+                    entry.near.note(*object, device);
+                }
+            }
+            job.outputs_of(key.index).for_each(|object| entry.near.expect(object, device));
         }
         let request = &kind.variants[usize::from(placement.variant)].request;
         let run_nanos = placement.reason.run_nanos;

@@ -186,6 +186,7 @@ impl Scheduler {
             joined_at: executor.joined_at,
             busy_core_seconds: executor.busy_core_seconds,
             tasks_ended: executor.tasks_ended,
+            devices_used: executor.devices_used.clone(),
         })
     }
 

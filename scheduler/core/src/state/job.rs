@@ -424,6 +424,13 @@ impl Job {
         &self.inputs[task.first_input as usize..(task.first_input + task.input_count) as usize]
     }
 
+    /// What a task makes.
+    pub fn outputs_of(&self, index: u32) -> impl Iterator<Item = ObjectKey> + use<> {
+        let first = self.tasks[index as usize].first_output;
+        let (job, count) = (self.key, u32::from(self.template_of(index).outputs));
+        (first..first + count).map(move |index| ObjectKey { job, index })
+    }
+
     /// The tasks that must succeed first, perhaps with repetitions.
     pub fn predecessors(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
         let task = &self.tasks[index as usize];

@@ -268,6 +268,7 @@ pub fn succeeded(assignment: &drawloom_model::Assignment) -> FromExecutor {
         outcome: Outcome::Succeeded(reports.collect()),
         run_time: Duration::from_micros(3),
         queue_time: Duration::from_micros(1),
+        outputs_on: None,
     }))
 }
 
