@@ -8,6 +8,8 @@ use crate::output::note;
 
 /// The simulated driver's file, beside this program.
 const SIMULATOR: &str = "libdrawloom_cuda_sim.so";
+/// The simulated management library's, which can be missing.
+const SIMULATED_MANAGEMENT: &str = "libdrawloom_nvml_sim.so";
 
 /// This machine's GPUs, none, or simulated ones.
 #[derive(Debug, Clone, Default, Args)]
@@ -40,21 +42,22 @@ impl GpuOptions {
     /// The driver is not there or cannot be loaded.
     pub fn prepare(&self) -> Result<(), String> {
         let Some(count) = self.simulated_gpus else { return Ok(()) };
-        let path = simulator().ok_or_else(|| {
+        let path = beside_this(SIMULATOR).ok_or_else(|| {
             format!(
                 "there is no {SIMULATOR} beside this program; build it with \
-                 `cargo build -p drawloom-cuda-sim` in the same profile"
+                 `cargo build -p drawloom-cuda-sim -p drawloom-nvml-sim` in the same profile"
             )
         })?;
-        drawloom_cuda::simulate(&path, count)?;
+        let management = beside_this(SIMULATED_MANAGEMENT);
+        drawloom_cuda::simulate(&path, management.as_deref(), count)?;
         note!("{count} SIMULATED GPU(s): kernels run on this machine's cores, slowly");
         Ok(())
     }
 }
 
-fn simulator() -> Option<PathBuf> {
+fn beside_this(file: &str) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let directory = program.parent()?;
-    let places = [directory.join(SIMULATOR), directory.join("deps").join(SIMULATOR)];
+    let places = [directory.join(file), directory.join("deps").join(file)];
     places.into_iter().find(|place| place.is_file())
 }

@@ -35,10 +35,75 @@ pub struct DeviceInfo {
     pub name: String,
     /// What it is.
     pub kind: DeviceKind,
+    /// Whether it is a simulation.
+    pub is_simulated: bool,
+    /// Its own name, such as `GPU-01234567-89ab-cdef-0123-456789abcdef`.
+    pub uuid: String,
+    /// Its place on the bus, such as `0000:01:00`.
+    pub pci: String,
+    /// The uuid of the device of which it is a slice (MIG), if it is one.
+    pub slice_of: Option<String>,
+    /// All of its memory, whoever uses it.
+    pub memory_bytes: u64,
     /// The NUMA node it is attached to, where known.
     pub numa_node: Option<u32>,
-    /// Devices of the same executor to which it has a direct link.
-    pub links: Vec<DeviceIndex>,
+    /// How it reaches other devices of the same executor, where known.
+    pub links: Vec<DeviceLink>,
+}
+
+impl DeviceInfo {
+    /// A device of which nothing but the model's name is known.
+    pub fn named(name: impl Into<String>) -> Self {
+        DeviceInfo {
+            name: name.into(),
+            kind: DeviceKind::Cuda,
+            is_simulated: false,
+            uuid: String::new(),
+            pci: String::new(),
+            slice_of: None,
+            memory_bytes: 0,
+            numa_node: None,
+            links: Vec::new(),
+        }
+    }
+}
+
+/// The way from one device to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeviceLink {
+    /// The other device.
+    pub to: DeviceIndex,
+    /// How it is reached.
+    pub kind: LinkKind,
+}
+
+/// What is between two devices, the fastest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LinkKind {
+    /// An NVLink, or several through switches of their own.
+    NvLink,
+    /// PCIe switches alone.
+    Switch,
+    /// The host, within a memory node.
+    Node,
+    /// The host, across memory nodes.
+    System,
+}
+
+impl LinkKind {
+    /// Every kind.
+    pub const ALL: [LinkKind; 4] =
+        [LinkKind::NvLink, LinkKind::Switch, LinkKind::Node, LinkKind::System];
+
+    /// The name used in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LinkKind::NvLink => "nvlink",
+            LinkKind::Switch => "pcie_switch",
+            LinkKind::Node => "numa_node",
+            LinkKind::System => "system",
+        }
+    }
 }
 
 /// What a device is.

@@ -17,6 +17,8 @@ pub enum FailureKind {
     ExecutorLost,
     /// An input could not be fetched.
     ObjectLost,
+    /// A device failed while the attempt used it, and has been taken out of service.
+    DeviceLost,
     /// The task or job did not end before its deadline.
     DeadlineExceeded,
     /// A task that this one needs did not succeed, so this one never ran.
@@ -27,13 +29,14 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [FailureKind; 9] = [
+    pub const ALL: [FailureKind; 10] = [
         FailureKind::Application,
         FailureKind::Spawn,
         FailureKind::TimedOut,
         FailureKind::OutOfMemory,
         FailureKind::ExecutorLost,
         FailureKind::ObjectLost,
+        FailureKind::DeviceLost,
         FailureKind::DeadlineExceeded,
         FailureKind::Upstream,
         FailureKind::ActorLost,
@@ -48,6 +51,7 @@ impl FailureKind {
             FailureKind::OutOfMemory => "out_of_memory",
             FailureKind::ExecutorLost => "executor_lost",
             FailureKind::ObjectLost => "object_lost",
+            FailureKind::DeviceLost => "device_lost",
             FailureKind::DeadlineExceeded => "deadline_exceeded",
             FailureKind::Upstream => "upstream",
             FailureKind::ActorLost => "actor_lost",
@@ -121,8 +125,10 @@ impl FailureKinds {
     pub const NONE: FailureKinds = FailureKinds(0);
 
     /// Failures that say nothing about the task itself.
-    pub const SYSTEM: FailureKinds =
-        FailureKinds::NONE.with(FailureKind::ExecutorLost).with(FailureKind::ObjectLost);
+    pub const SYSTEM: FailureKinds = FailureKinds::NONE
+        .with(FailureKind::ExecutorLost)
+        .with(FailureKind::ObjectLost)
+        .with(FailureKind::DeviceLost);
 
     /// Every failure that another attempt could mend.
     pub const TRANSIENT: FailureKinds = FailureKinds::SYSTEM

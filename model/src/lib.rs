@@ -5,6 +5,7 @@
 
 mod actor;
 mod attribute;
+mod balance;
 mod executor;
 mod failure;
 mod gang;
@@ -23,7 +24,8 @@ pub use actor::{
     CallSpec, DEFAULT_MAILBOX, Lifetime, MAILBOX_LIMIT, WhenFull,
 };
 pub use attribute::{Attribute, Attributes};
-pub use executor::{DeviceInfo, DeviceKind, ExecutorInfo, NumaNode};
+pub use balance::Balance;
+pub use executor::{DeviceInfo, DeviceKind, DeviceLink, ExecutorInfo, LinkKind, NumaNode};
 pub use failure::{Failure, FailureKind, FailureKinds};
 pub use gang::{Demand, Gang, GangStrategy, Shared, Topology};
 pub use graph::{Input, JobOptions, Literal, NamedOutput, OnFailure, Task, TaskGraph};

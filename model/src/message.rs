@@ -6,8 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::{
-    AttemptId, DeviceIndex, Failure, JobId, ObjectKey, ObjectType, Run, TaskKey, Template,
-    TemplateKey, Value,
+    AttemptId, DeviceCapacity, DeviceIndex, Failure, JobId, ObjectKey, ObjectType, Run, TaskKey,
+    Template, TemplateKey, Value,
 };
 
 /// From the scheduler to an executor. Handled in the order of sending.
@@ -202,6 +202,15 @@ pub enum FromExecutor {
         attempt: AttemptId,
         /// The state, at most [`crate::CHECKPOINT_LIMIT_BYTES`].
         state: Value,
+    },
+    /// A device offers this from now on: nothing ([`DeviceCapacity::NONE`]) while it is out of
+    /// service. Attempts on it that had not started are given back, those that ran end; both are
+    /// told one by one.
+    DeviceChanged {
+        /// Which device.
+        device: DeviceIndex,
+        /// What it offers.
+        capacity: DeviceCapacity,
     },
     /// It wishes to leave: give it nothing more, move its objects away, then say `Stop`.
     DrainRequested,

@@ -73,14 +73,24 @@ pub struct DeviceCapacity {
     pub milli: u32,
     /// Bytes of device memory.
     pub vram_bytes: u64,
-    /// Compute capability, as major * 10 + minor.
+    /// Compute capability, as major * 10 + minor; 0 while the device is out of service.
     pub compute_capability: u16,
 }
 
 impl DeviceCapacity {
+    /// What a device offers that is out of service.
+    pub const NONE: DeviceCapacity =
+        DeviceCapacity { milli: 0, vram_bytes: 0, compute_capability: 0 };
+
+    /// Whether it serves nobody, whatever is asked for.
+    pub fn is_out_of_service(&self) -> bool {
+        self.compute_capability == 0
+    }
+
     /// Whether it serves the request, among others.
     pub fn fits(&self, request: &GpuRequest) -> bool {
-        self.milli >= request.milli
+        !self.is_out_of_service()
+            && self.milli >= request.milli
             && self.vram_bytes >= request.vram_bytes
             && self.compute_capability >= request.min_compute_capability
     }
@@ -144,7 +154,14 @@ impl Capacity {
             "{} device(s) with {}/1000 compute and {} bytes VRAM each",
             gpu.devices, gpu.milli, gpu.vram_bytes
         );
-        short("gpu", asked, format!("{fitting} such of {}", self.devices.len()))
+        let largest = self.devices.iter().map(|device| device.vram_bytes).max();
+        let hint = match largest {
+            Some(largest) if largest < gpu.vram_bytes => {
+                format!(", the largest with {largest} bytes VRAM")
+            }
+            Some(_) | None => String::new(),
+        };
+        short("gpu", asked, format!("{fitting} such of {}{hint}", self.devices.len()))
     }
 
     /// Takes `request` with these devices away. The caller has checked that it fits.
@@ -289,6 +306,12 @@ mod tests {
         check(
             &gpu(3, 1000),
             "gpu: asks for 3 device(s) with 1000/1000 compute and 10 bytes VRAM each, has 2 such of 2",
+        );
+        let mut large = gpu(1, 500);
+        large.gpu = large.gpu.map(|gpu| GpuRequest { vram_bytes: 101, ..gpu });
+        check(
+            &large,
+            "gpu: asks for 1 device(s) with 500/1000 compute and 101 bytes VRAM each, has 0 such of 2, the largest with 100 bytes VRAM",
         );
         assert_eq!(capacity().shortfall(&gpu(2, 1000)), None);
     }

@@ -247,6 +247,10 @@ impl From<FromExecutor> for v1::FromExecutor {
                 News::Checkpointed(v1::Checkpointed { attempt, state })
             }
             FromExecutor::Resumed { attempt } => News::Resumed(attempt.into()),
+            FromExecutor::DeviceChanged { device, capacity } => {
+                let (device, capacity) = (device.0.into(), Some((&capacity).into()));
+                News::DeviceChanged(v1::DeviceChanged { device, capacity })
+            }
         };
         v1::FromExecutor { news: Some(news) }
     }
@@ -286,6 +290,10 @@ impl TryFrom<v1::FromExecutor> for FromExecutor {
                 state: nested(wire.state, "checkpointed.state")?,
             },
             News::Resumed(attempt) => FromExecutor::Resumed { attempt: attempt.into() },
+            News::DeviceChanged(wire) => FromExecutor::DeviceChanged {
+                device: DeviceIndex(narrow(wire.device, "device_changed.device")?),
+                capacity: nested(wire.capacity, "device_changed.capacity")?,
+            },
         })
     }
 }

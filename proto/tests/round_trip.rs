@@ -7,12 +7,12 @@ use std::time::Duration;
 use drawloom_model::{
     ActorKind, ActorPart, ActorRef, ActorSpec, AfterStop, AssignedInput, Assignment, AttemptEnd,
     AttemptId, Attribute, Backoff, CallSpec, Capacity, Constraints, DType, Demand, DeviceCapacity,
-    DeviceIndex, DeviceInfo, DeviceKind, DeviceUsage, ExecutorInfo, Failure, FailureKind,
+    DeviceIndex, DeviceInfo, DeviceLink, DeviceUsage, ExecutorInfo, Failure, FailureKind,
     FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobId, JobKey, KernelCall,
-    LabelOperator, LabelRequirement, Lifetime, Literal, NamedOutput, NumaNode, ObjectId, ObjectKey,
-    ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec, ReplicaPlace,
-    ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey, Template,
-    TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
+    LabelOperator, LabelRequirement, Lifetime, LinkKind, Literal, NamedOutput, NumaNode, ObjectId,
+    ObjectKey, ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec,
+    ReplicaPlace, ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey,
+    Template, TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
 };
 use drawloom_proto::{TemplateReceiver, TemplateSender, append_chunk, split_graph, v1};
 use proptest::collection::{btree_map, vec};
@@ -345,11 +345,19 @@ fn from_executor() -> impl Strategy<Value = FromExecutor> {
         (attempt(), value())
             .prop_map(|(attempt, state)| FromExecutor::Checkpointed { attempt, state }),
         attempt().prop_map(|attempt| FromExecutor::Resumed { attempt }),
+        any::<(u16, u32, u64, u16)>().prop_map(
+            |(device, milli, vram_bytes, compute_capability)| FromExecutor::DeviceChanged {
+                device: DeviceIndex(device),
+                capacity: DeviceCapacity { milli, vram_bytes, compute_capability },
+            }
+        ),
     ]
 }
 
 fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
-    let place = (option::of(any::<u32>()), vec(any::<u16>().prop_map(DeviceIndex), 0..3));
+    let link = (any::<u16>().prop_map(DeviceIndex), prop::sample::select(LinkKind::ALL.to_vec()))
+        .prop_map(|(to, kind)| DeviceLink { to, kind });
+    let place = (option::of(any::<u32>()), vec(link, 0..3), option::of(name()), any::<bool>());
     let device = (name(), place, any::<(u32, u64, u16)>());
     let capacity = (any::<u64>(), any::<u64>(), custom());
     let node = (any::<u32>(), vec(any::<u32>(), 0..3), any::<u64>())
@@ -368,12 +376,21 @@ fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
                 devices: devices.iter().map(|(_, _, numbers)| offered(*numbers)).collect(),
                 custom,
             };
-            let known = |(name, (numa_node, links), _)| DeviceInfo {
-                name,
-                kind: DeviceKind::Cuda,
-                numa_node,
-                links,
-            };
+            let known =
+                |(name, (numa_node, links, slice_of, is_simulated), (_, memory_bytes, _))| {
+                    let (uuid, pci) = (format!("GPU-{name}"), format!("0000:{name}"));
+                    let named = DeviceInfo::named(name);
+                    DeviceInfo {
+                        is_simulated,
+                        uuid,
+                        pci,
+                        slice_of,
+                        memory_bytes,
+                        numa_node,
+                        links,
+                        ..named
+                    }
+                };
             let devices = devices.into_iter().map(known).collect();
             let labels = BTreeMap::from([("zone".to_owned(), name.clone())]);
             let address = format!("unix:/{name}");

@@ -16,11 +16,13 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("drawloom-scheduler", &["drawloom-scheduler-core", "drawloom-proto", "drawloom-signature"]),
     ("drawloom-executor-core", &[]),
     ("drawloom-cuda", &["drawloom-kernels-gpu"]),
+    ("drawloom-nvml", &[]),
     (
         "drawloom-executor",
         &[
             "drawloom-executor-core",
             "drawloom-cuda",
+            "drawloom-nvml",
             "drawloom-proto",
             "drawloom-kernels",
             "drawloom-signature",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use drawloom_client::ExecutorView;
-use drawloom_model::{Capacity, ExecutorId};
+use drawloom_model::{Capacity, DeviceCapacity, DeviceInfo, DeviceKind, ExecutorId};
 use serde_json::{Map, Value, json};
 
 use super::connect;
@@ -48,9 +48,18 @@ impl Nodes {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let rows: Vec<[String; 8]> = cluster.executors.iter().map(row).collect();
-        let headings =
-            ["ID", "NAME", "CORES FREE", "MEMORY", "RUNNING", "QUEUED", "OBJECTS", "ADDRESS"];
+        let rows: Vec<[String; 9]> = cluster.executors.iter().map(row).collect();
+        let headings = [
+            "ID",
+            "NAME",
+            "CORES FREE",
+            "MEMORY",
+            "DEVICES",
+            "RUNNING",
+            "QUEUED",
+            "OBJECTS",
+            "ADDRESS",
+        ];
         output::table(headings, &rows)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -69,7 +78,7 @@ fn find(executors: &[ExecutorView], name: &str) -> Result<ExecutorId> {
     }
 }
 
-fn row(view: &ExecutorView) -> [String; 8] {
+fn row(view: &ExecutorView) -> [String; 9] {
     let capacity = &view.info.capacity;
     let draining = if view.draining { " (draining)" } else { "" };
     [
@@ -77,11 +86,33 @@ fn row(view: &ExecutorView) -> [String; 8] {
         format!("{}{draining}", view.info.name),
         format!("{}/{}", text::milli(view.free.cpu_milli), text::milli(capacity.cpu_milli)),
         text::bytes(capacity.memory_bytes),
+        device_counts(&view.info.devices, &capacity.devices),
         view.running.to_string(),
         view.queued.to_string(),
         objects(view),
         view.info.address.clone(),
     ]
+}
+
+/// How many devices there are of each model, such as `2 x H100`; simulated ones say that they are,
+/// and so do those that are out of service.
+fn device_counts(devices: &[DeviceInfo], offers: &[DeviceCapacity]) -> String {
+    let names = devices.iter().zip(offers).map(|(device, offered)| {
+        let told = device.name.to_ascii_lowercase().contains("simulated");
+        let simulated = if device.is_simulated && !told { " (simulated)" } else { "" };
+        let out = if offered.is_out_of_service() { " (out of service)" } else { "" };
+        format!("{}{simulated}{out}", device.name)
+    });
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for name in names {
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    let counts = counts.iter().map(|(name, count)| format!("{count} x {name}"));
+    let text = counts.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
 /// How many objects it has, and how much of them is on disk.
@@ -94,7 +125,10 @@ fn objects(view: &ExecutorView) -> String {
 }
 
 fn to_json(view: &ExecutorView) -> Value {
-    let devices: Vec<&str> = view.info.devices.iter().map(|device| device.name.as_str()).collect();
+    let offers = view.info.capacity.devices.iter().zip(&view.free.devices);
+    let devices = view.info.devices.iter().zip(offers);
+    let devices: Vec<Value> =
+        devices.map(|(info, (offered, free))| device_json(info, offered, free)).collect();
     let taints: Vec<String> = view.info.taints.iter().map(ToString::to_string).collect();
     json!({
         "executor": view.executor.0, "name": view.info.name, "address": view.info.address,
@@ -104,6 +138,24 @@ fn to_json(view: &ExecutorView) -> Value {
         "objects": view.objects, "object_bytes": view.object_bytes,
         "spilled_bytes": view.spilled_bytes,
         "busy_core_seconds": view.busy_core_seconds, "tasks_ended": view.tasks_ended,
+    })
+}
+
+fn device_json(info: &DeviceInfo, offered: &DeviceCapacity, free: &DeviceCapacity) -> Value {
+    let kind = match info.kind {
+        DeviceKind::Cuda => "cuda",
+    };
+    let links = info.links.iter();
+    let links: Vec<Value> =
+        links.map(|link| json!({ "to": link.to.0, "kind": link.kind.name() })).collect();
+    let (major, minor) = (offered.compute_capability / 10, offered.compute_capability % 10);
+    json!({
+        "name": info.name, "kind": kind, "simulated": info.is_simulated, "uuid": info.uuid,
+        "in_service": !offered.is_out_of_service(),
+        "pci": info.pci, "slice_of": info.slice_of, "numa_node": info.numa_node, "links": links,
+        "compute_capability": format!("{major}.{minor}"), "memory_bytes": info.memory_bytes,
+        "vram_bytes": offered.vram_bytes, "free_vram_bytes": free.vram_bytes,
+        "share": f64::from(offered.milli) / 1000.0, "free_share": f64::from(free.milli) / 1000.0,
     })
 }
 
@@ -117,4 +169,28 @@ fn capacity_json(capacity: &Capacity) -> Value {
         "cores": capacity.cpu_milli as f64 / 1000.0, "memory_bytes": capacity.memory_bytes,
         "devices": capacity.devices.len(), "custom": custom,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_counted_by_model_and_simulated_ones_say_so() {
+        let device =
+            |name: &str, is_simulated| DeviceInfo { is_simulated, ..DeviceInfo::named(name) };
+        let whole = DeviceCapacity { milli: 1000, vram_bytes: 1, compute_capability: 80 };
+        assert_eq!(device_counts(&[], &[]), "-");
+        let mixed = [
+            device("H100", false),
+            device("H100", true),
+            device("Simulated GPU", true),
+            device("H100", false),
+            device("H100", false),
+        ];
+        assert_eq!(
+            device_counts(&mixed, &[whole, whole, whole, whole, DeviceCapacity::NONE]),
+            "2 x H100, 1 x H100 (simulated), 1 x Simulated GPU, 1 x H100 (out of service)"
+        );
+    }
 }

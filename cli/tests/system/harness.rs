@@ -97,7 +97,13 @@ impl Server {
 
     /// Starts a command that announces nothing.
     pub fn start_silent(arguments: &[&str]) -> Self {
+        Server::start_silent_with(arguments, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_silent_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = drawloom();
+        command.envs(environment.iter().copied());
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
         let child = command.spawn().expect("drawloom starts");
         Server { child, announced: Value::Null }
@@ -187,10 +193,16 @@ impl Cluster {
 
     /// The same with more arguments.
     pub fn add_executor_with(&mut self, name: &str, more: &[&str]) {
+        self.add_executor_in(name, more, &[]);
+    }
+
+    /// The same with more in its environment.
+    pub fn add_executor_in(&mut self, name: &str, more: &[&str], environment: &[(&str, &str)]) {
         let endpoint = self.scheduler.endpoint().to_owned();
         let place = ["executor", "--scheduler", &endpoint, "--name", name];
         let size = ["--cores", "1", "--memory", "512M"];
-        self.executors.push(Server::start_silent(&[&place[..], &size, more].concat()));
+        let arguments = [&place[..], &size, more].concat();
+        self.executors.push(Server::start_silent_with(&arguments, environment));
     }
 
     /// Runs a command against this cluster.

@@ -6,6 +6,7 @@ mod cluster;
 mod data;
 mod faults;
 mod gangs;
+mod gpus;
 mod harness;
 mod run;
 mod sdk;

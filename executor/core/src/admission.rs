@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use drawloom_model::{Capacity, DeviceIndex, ResourceRequest, Shortfall};
+use drawloom_model::{Balance, Capacity, DeviceCapacity, DeviceIndex, ResourceRequest, Shortfall};
 use smallvec::SmallVec;
 
 use crate::attempts::Token;
@@ -46,8 +46,7 @@ struct Class {
 /// Attempts with the same request and devices form a class; whether one fits is asked once per
 /// class. Between calls no ready attempt fits.
 pub(crate) struct Admission {
-    total: Capacity,
-    free: Capacity,
+    balance: Balance,
     cores: CoreSet,
     classes: Vec<Class>,
     class_ids: BTreeMap<(ResourceRequest, Devices), ClassId>,
@@ -55,24 +54,50 @@ pub(crate) struct Admission {
     /// The first of each class that has any.
     heads: BTreeSet<(Rank, ClassId)>,
     starts: u64,
+    has_changed: bool,
 }
 
 impl Admission {
     pub(crate) fn new(capacity: Capacity, cores: CoreSet) -> Self {
         Admission {
-            free: capacity.clone(),
-            total: capacity,
+            balance: Balance::new(capacity),
             cores,
             classes: Vec::new(),
             class_ids: BTreeMap::new(),
             last_class: None,
             heads: BTreeSet::new(),
             starts: 0,
+            has_changed: false,
         }
     }
 
     pub(crate) fn free(&self) -> &Capacity {
-        &self.free
+        self.balance.free()
+    }
+
+    /// A device offers this from now on, whatever attempts have of it.
+    pub(crate) fn set_device(&mut self, device: DeviceIndex, offered: DeviceCapacity) {
+        self.balance.set_device(device, offered);
+        self.has_changed = true;
+        // Whether there is enough for a request is asked anew.
+        self.class_ids.clear();
+        self.last_class = None;
+    }
+
+    /// Whether any device has ever changed.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// Whether attempts of this class use a device.
+    pub(crate) fn uses(&self, class: ClassId, device: DeviceIndex) -> bool {
+        self.classes[class.0 as usize].devices.contains(&device)
+    }
+
+    /// Whether attempts of this class could start, were nothing else here.
+    pub(crate) fn could_fit(&self, class: ClassId) -> bool {
+        let Class { request, devices, .. } = &self.classes[class.0 as usize];
+        self.balance.capacity().fits_on(request, devices)
     }
 
     /// The class of a request, or what the whole executor has too little of.
@@ -97,8 +122,9 @@ impl Admission {
     }
 
     fn add_class(&mut self, key: (ResourceRequest, Devices)) -> Result<ClassId, Option<Shortfall>> {
-        if !self.total.fits_on(&key.0, &key.1) {
-            return Err(self.total.shortfall(&key.0));
+        let total = self.balance.capacity();
+        if !total.fits_on(&key.0, &key.1) {
+            return Err(total.shortfall(&key.0));
         }
         let id = ClassId(self.classes.len() as u32);
         let (request, devices) = key.clone();
@@ -110,22 +136,22 @@ impl Admission {
     /// Starts an attempt of this class at once, where none waits and it fits.
     pub(crate) fn start_at_once(&mut self, class: ClassId) -> Option<Cores> {
         let Class { request, devices, .. } = &self.classes[class.0 as usize];
-        if !self.heads.is_empty() || !self.free.fits_on(request, devices) {
+        if !self.heads.is_empty() || !self.balance.free().fits_on(request, devices) {
             return None;
         }
         self.starts += 1;
-        self.free.take(request, devices);
+        self.balance.take(request, devices);
         Some(self.cores.take(request.cpu_milli))
     }
 
     /// Takes what an attempt of this class asks for, whoever waits, where it fits.
     pub(crate) fn set_aside(&mut self, class: ClassId) -> Option<Cores> {
         let Class { request, devices, .. } = &self.classes[class.0 as usize];
-        if !self.free.fits_on(request, devices) {
+        if !self.balance.free().fits_on(request, devices) {
             return None;
         }
         self.starts += 1;
-        self.free.take(request, devices);
+        self.balance.take(request, devices);
         Some(self.cores.take(request.cpu_milli))
     }
 
@@ -168,13 +194,13 @@ impl Admission {
         let mut spare: Option<Capacity> = None;
         for id in first {
             let class = &self.classes[id.0 as usize];
-            let spare = spare.get_or_insert_with(|| self.free.clone());
+            let spare = spare.get_or_insert_with(|| self.balance.free().clone());
             spare.withhold(&class.request, &class.devices);
         }
         let mut next = self.heads.first().copied();
         while let Some((rank, id)) = next {
             let class = &self.classes[id.0 as usize];
-            let fits = self.free.fits_on(&class.request, &class.devices)
+            let fits = self.balance.free().fits_on(&class.request, &class.devices)
                 && spare.as_ref().is_none_or(|s| s.fits_on(&class.request, &class.devices));
             if fits {
                 started.extend(self.start_head(id, spare.as_mut()));
@@ -194,7 +220,7 @@ impl Admission {
         if let Some(spare) = spare {
             spare.take(&class.request, &class.devices);
         }
-        self.free.take(&class.request, &class.devices);
+        self.balance.take(&class.request, &class.devices);
         Some((token, self.cores.take(class.request.cpu_milli)))
     }
 
@@ -204,7 +230,7 @@ impl Admission {
         let class = &mut self.classes[id.0 as usize];
         let blocked_at = *class.blocked_at.get_or_insert(self.starts);
         if self.starts - blocked_at >= STARVING_AFTER_STARTS {
-            let spare = spare.get_or_insert_with(|| self.free.clone());
+            let spare = spare.get_or_insert_with(|| self.balance.free().clone());
             spare.withhold(&class.request, &class.devices);
         }
     }
@@ -212,7 +238,7 @@ impl Admission {
     /// Gives back what an attempt of this class had.
     pub(crate) fn give_back(&mut self, class: ClassId, cores: &[u32]) {
         let class = &self.classes[class.0 as usize];
-        self.free.give_back(&class.request, &class.devices);
+        self.balance.give_back(&class.request, &class.devices);
         self.cores.give_back(cores);
     }
 
@@ -223,7 +249,9 @@ impl Admission {
 
     /// Gives back the cores of an attempt of this class, which keeps the rest.
     pub(crate) fn give_back_cores(&mut self, class: ClassId, cores: &[u32]) {
-        self.free.cpu_milli += self.request(class).cpu_milli;
+        let cpu_milli = self.request(class).cpu_milli;
+        let cores_alone = ResourceRequest { cpu_milli, ..ResourceRequest::default() };
+        self.balance.give_back(&cores_alone, &[]);
         self.cores.give_back(cores);
     }
 
@@ -231,7 +259,7 @@ impl Admission {
     pub(crate) fn give_back_all_but_cores(&mut self, class: ClassId) {
         let class = &self.classes[class.0 as usize];
         let kept = ResourceRequest { cpu_milli: 0, ..class.request.clone() };
-        self.free.give_back(&kept, &class.devices);
+        self.balance.give_back(&kept, &class.devices);
     }
 
     /// Forgets every class. Only while no attempt is here.

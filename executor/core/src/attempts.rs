@@ -127,6 +127,15 @@ impl Attempts {
         Some(Token { slot, arrival: entry.arrival })
     }
 
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Token, &Entry)> {
+        let slots = (0..).zip(&self.slots);
+        slots.filter_map(|(slot, entry)| {
+            let entry = entry.as_ref()?;
+            Some((Token { slot, arrival: entry.arrival }, entry))
+        })
+    }
+
     pub(crate) fn find(&self, attempt: AttemptId) -> Option<Token> {
         let is_it = |token: &Token| self.get(*token).is_some_and(|e| e.attempt == attempt);
         self.of_task(attempt.task).filter(is_it).or_else(|| {

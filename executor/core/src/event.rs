@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    Assignment, AttemptId, Capacity, DeviceIndex, Failure, FromExecutor, ObjectKey, Outcome,
-    ToExecutor, Value,
+    Assignment, AttemptId, Capacity, DeviceCapacity, DeviceIndex, Failure, FromExecutor, ObjectKey,
+    Outcome, ToExecutor, Value,
 };
 use smallvec::SmallVec;
 
@@ -103,6 +103,13 @@ pub enum Event {
         /// The device in whose memory its outputs are; `None` where they are in memory.
         outputs_on: Option<DeviceIndex>,
     },
+    /// A device offers this from now on: nothing once it has failed.
+    DeviceChanged {
+        /// Which device.
+        device: DeviceIndex,
+        /// What it offers.
+        capacity: DeviceCapacity,
+    },
     /// The process has been asked to end.
     DrainWanted,
     /// The moment that [`crate::Executor::next_timeout`] named has come.
@@ -181,4 +188,6 @@ pub enum KillReason {
     Cancelled,
     /// It ran longer than this, its timeout.
     TimedOut(Duration),
+    /// A device that it uses has failed.
+    DeviceLost,
 }

@@ -1,5 +1,6 @@
 //! The machine: one function per thing that can happen.
 
+mod device;
 mod staging;
 mod suspension;
 
@@ -113,6 +114,9 @@ impl Executor {
                 let ended = Ended { attempt, outcome, run_time, outputs_on };
                 self.on_attempt_ended(now, ended, commands);
             }
+            Event::DeviceChanged { device, capacity } => {
+                self.on_device_changed(device, capacity, commands);
+            }
             Event::DrainWanted => commands.push(Command::Say(FromExecutor::DrainRequested)),
             Event::TimeoutDue => self.on_timeout_due(now, commands),
         }
@@ -178,6 +182,11 @@ impl Executor {
         }
         let class = match self.classify(&assignment) {
             Ok(class) => class,
+            // The scheduler had not yet heard what became of a device.
+            Err(_) if self.admission.has_changed() && !assignment.devices.is_empty() => {
+                self.not_succeeded.insert(attempt.task);
+                return commands.push(Command::Say(FromExecutor::Recalled { attempt }));
+            }
             Err(failure) => {
                 self.not_succeeded.insert(attempt.task);
                 return say_ended(commands, attempt, Outcome::Failed(failure), [Duration::ZERO; 2]);
@@ -399,6 +408,12 @@ impl Executor {
         let succeeded = self.settle_outputs(running, &outcome, outputs_on, commands);
         let moved = running.stopping == Some(AfterStop::Moved);
         let outcome = match (running.killed, outcome) {
+            // It knows best what happened to the device.
+            (Some(KillReason::DeviceLost), Outcome::Failed(failure))
+                if failure.kind == FailureKind::DeviceLost =>
+            {
+                Outcome::Failed(failure)
+            }
             (Some(reason), _) => reason.outcome(),
             (None, Outcome::Succeeded(_)) if moved => Outcome::Cancelled,
             (None, outcome) => outcome,
@@ -709,6 +724,10 @@ impl KillReason {
                 FailureKind::TimedOut,
                 format!("ran longer than its timeout of {limit:?}"),
             )),
+            KillReason::DeviceLost => {
+                let message = "a device failed while the attempt used it";
+                Outcome::Failed(Failure::new(FailureKind::DeviceLost, message))
+            }
         }
     }
 }

@@ -195,6 +195,18 @@ impl Objects {
         }
     }
 
+    /// What is in a device's memory and nowhere else here, in order.
+    pub(crate) fn only_on(&self, device: DeviceIndex) -> Vec<ObjectKey> {
+        let is_there = |presence: &Presence| {
+            matches!(presence, Presence::Held(Held { place: Place::Aside(Aside::Device(home)), .. })
+                if *home == device)
+        };
+        let there = self.known.iter().filter(|(_, presence)| is_there(presence));
+        let mut objects: Vec<ObjectKey> = there.map(|(object, _)| *object).collect();
+        objects.sort_unstable();
+        objects
+    }
+
     /// An attempt that starts takes the object: it stays where the attempt can read it, or comes
     /// back into memory and the attempt is told.
     pub(crate) fn pin(&mut self, object: ObjectKey, reader: Token, from: ReadFrom) -> Pinned {

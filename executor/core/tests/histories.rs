@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::*;
 use drawloom_executor_core::{Command, Config, Event, Executor};
 use drawloom_model::{
-    Assignment, AttemptId, Capacity, DeviceCapacity, DeviceIndex, Failure, FailureKind,
+    Assignment, AttemptId, Balance, Capacity, DeviceCapacity, DeviceIndex, Failure, FailureKind,
     FromExecutor, GpuRequest, InputSource, ObjectKey, ObjectReport, Outcome, ResourceRequest, Time,
     ToExecutor, Value,
 };
@@ -31,6 +31,8 @@ enum Step {
     },
     Cancel(u32),
     Recall(u32),
+    /// The device fails, or comes back with so much memory.
+    Device(u64),
     Fetched {
         which: usize,
         succeeds: bool,
@@ -54,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(which, succeeds)| Step::End { which, succeeds }),
         1 => (0..12u32).prop_map(Step::Cancel),
         1 => (0..12u32).prop_map(Step::Recall),
+        1 => prop::sample::select(vec![5u64, 20]).prop_map(Step::Device),
         2 => (0..4usize, prop::bool::weighted(0.8))
             .prop_map(|(which, succeeds)| Step::Fetched { which, succeeds }),
         1 => Just(Step::Later),
@@ -76,9 +79,11 @@ fn requests() -> Vec<ResourceRequest> {
 }
 
 fn capacity() -> Capacity {
-    let device = DeviceCapacity { milli: 1000, vram_bytes: 20, compute_capability: 80 };
-    Capacity { cpu_milli: 3000, memory_bytes: 100, devices: vec![device], ..Capacity::default() }
+    Capacity { cpu_milli: 3000, memory_bytes: 100, devices: vec![DEVICE], ..Capacity::default() }
 }
+
+const DEVICE: DeviceCapacity =
+    DeviceCapacity { milli: 1000, vram_bytes: 20, compute_capability: 80 };
 
 /// What is known from the outside.
 struct Shell {
@@ -90,6 +95,8 @@ struct Shell {
     held: BTreeSet<ObjectKey>,
     succeeded: BTreeSet<AttemptId>,
     over: BTreeSet<AttemptId>,
+    /// What the device offers.
+    device: DeviceCapacity,
     log: Vec<Command>,
 }
 
@@ -108,6 +115,7 @@ impl Shell {
             held: BTreeSet::new(),
             succeeded: BTreeSet::new(),
             over: BTreeSet::new(),
+            device: DEVICE,
             log: Vec::new(),
         }
     }
@@ -130,6 +138,7 @@ impl Shell {
                     self.handle(Event::Told(ToExecutor::Recall { attempt }));
                 }
             }
+            Step::Device(vram_bytes) => self.change_device(*vram_bytes),
             Step::Fetched { which, succeeds } => {
                 if let Some(object) = nth(self.fetching.iter().copied(), *which) {
                     self.fetched(object, *succeeds);
@@ -139,6 +148,22 @@ impl Shell {
                 self.now = self.now + Duration::from_secs(1);
                 self.handle(Event::TimeoutDue);
             }
+        }
+    }
+
+    /// The device fails, and what runs there with it; or it comes back.
+    fn change_device(&mut self, vram_bytes: u64) {
+        let back = DeviceCapacity { vram_bytes, ..DEVICE };
+        self.device = if self.device.is_out_of_service() { back } else { DeviceCapacity::NONE };
+        let device = DeviceIndex(0);
+        self.handle(Event::DeviceChanged { device, capacity: self.device });
+        let uses_it =
+            |(assignment, _): &&(Box<Assignment>, Vec<u32>)| assignment.devices.contains(&device);
+        if self.device.is_out_of_service()
+            && let Some(assignment) = self.running.values().find(uses_it)
+        {
+            // Others may take their time.
+            self.end(assignment.0.attempt, false);
         }
     }
 
@@ -246,6 +271,10 @@ impl Shell {
 
     fn observe_start(&mut self, assignment: &Assignment, cores: &[u32]) {
         let attempt = assignment.attempt;
+        assert!(
+            assignment.devices.is_empty() || !self.device.is_out_of_service(),
+            "{attempt:?} starts on a lost device"
+        );
         assert!(!self.over.contains(&attempt), "{attempt:?} starts after its end");
         for task in &assignment.waits_for {
             let maker = AttemptId { task: *task, number: 1 };
@@ -261,12 +290,14 @@ impl Shell {
 
     /// Nothing is given twice, and what is free is what nobody has.
     fn check_capacity(&self) {
-        let mut free = capacity();
+        // Those that ran when the device failed may still go on: it can owe something.
+        let endless = DeviceCapacity { milli: u32::MAX, vram_bytes: u64::MAX, ..DEVICE };
+        let mut balance = Balance::new(Capacity { devices: vec![endless], ..capacity() });
         let mut taken = BTreeSet::new();
         for (assignment, cores) in self.running.values() {
             let request = &assignment.template.variants[0].request;
-            assert!(free.fits_on(request, &assignment.devices), "beyond capacity");
-            free.take(request, &assignment.devices);
+            assert!(balance.free().fits_on(request, &assignment.devices), "beyond capacity");
+            balance.take(request, &assignment.devices);
             let whole = request.cpu_milli.is_multiple_of(1000);
             let wanted = if whole { request.cpu_milli / 1000 } else { 0 };
             assert_eq!(cores.len() as u64, wanted);
@@ -274,13 +305,15 @@ impl Shell {
                 assert!(*core < 3 && taken.insert(*core), "core {core} is handed out twice");
             }
         }
+        balance.set_device(DeviceIndex(0), self.device);
+        let free = balance.free();
         let set_aside = self.told.iter().filter(|assignment| assignment.set_aside);
         let waiting = set_aside.filter(|assignment| {
             let attempt = &assignment.attempt;
             !self.over.contains(attempt) && !self.running.contains_key(attempt)
         });
         if waiting.count() == 0 {
-            assert_eq!(*self.core.free(), free);
+            assert_eq!(self.core.free(), free);
         } else {
             assert!(self.core.free().cpu_milli <= free.cpu_milli);
             assert!(self.core.free().memory_bytes <= free.memory_bytes);
@@ -304,7 +337,8 @@ impl Shell {
                 makers.any(|task| !self.succeeded.contains(&AttemptId { task: *task, number: 1 }));
             assert!(!dropped || may_drop, "{:?} was dropped without cause", assignment.attempt);
         }
-        assert_eq!(*self.core.free(), capacity());
+        let devices = vec![self.device];
+        assert_eq!(*self.core.free(), Capacity { devices, ..capacity() });
         assert_eq!(self.core.next_timeout(), None);
     }
 }

@@ -5,10 +5,11 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use drawloom_executor_core::{Command, Event, Executor, KillReason};
+use drawloom_executor_core::{Command, Config, Event, Executor, KillReason};
 use drawloom_model::{
-    AfterStop, AttemptId, Failure, FailureKind, FromExecutor, ObjectReport, Outcome,
-    ResourceRequest, TemplateKey, Time, ToExecutor, Value,
+    AfterStop, AttemptId, Capacity, DeviceCapacity, DeviceIndex, Failure, FailureKind,
+    FromExecutor, GpuRequest, ObjectReport, Outcome, ResourceRequest, TemplateKey, Time,
+    ToExecutor, Value,
 };
 
 /// The tasks that these commands start.
@@ -353,4 +354,43 @@ fn an_actor_that_is_to_end_does_not_move() {
     }
     let nothing = ended(0, Outcome::Succeeded(Default::default()));
     assert_eq!(told(&handle(&mut executor, nothing)), ["0 succeeded"]);
+}
+
+#[test]
+fn what_runs_on_a_failed_device_ends_and_what_waits_goes_back() {
+    const DEVICE: DeviceCapacity =
+        DeviceCapacity { milli: 1000, vram_bytes: 10, compute_capability: 80 };
+    let capacity = Capacity { cpu_milli: 4000, devices: vec![DEVICE; 2], ..Capacity::default() };
+    let config = Config { capacity, cores: (0..4).collect(), can_spill: false };
+    let mut executor = Executor::new(config);
+    let on = |index, device, vram_bytes| {
+        let gpu = GpuRequest { devices: 1, milli: 1000, vram_bytes, min_compute_capability: 0 };
+        let gpu = Some(gpu);
+        let mut new = assignment(index, ResourceRequest { gpu, ..ResourceRequest::default() });
+        new.devices.push(DeviceIndex(device));
+        new
+    };
+    let changed = |capacity| Event::DeviceChanged { device: DeviceIndex(0), capacity };
+    let mut say = |event| {
+        let commands = handle(&mut executor, event);
+        let killed = commands.iter().filter_map(|command| match command {
+            Command::Kill { attempt, why } => Some((attempt.task.index, *why)),
+            _ => None,
+        });
+        (started(&commands), told(&commands), killed.collect::<Vec<_>>())
+    };
+    assert_eq!(say(run(on(1, 0, 10))).0, [1]);
+    say(run(on(2, 0, 10)));
+    say(run(after(3, &[2])));
+    assert_eq!(say(run(on(4, 1, 10))).0, [4]);
+    let (_, gave_back, killed) = say(changed(DeviceCapacity::NONE));
+    assert_eq!(gave_back, ["2 recalled"], "and 3, which waits for it, goes without a word");
+    assert_eq!(killed, [(1, KillReason::DeviceLost)]);
+    assert_eq!(say(run(on(5, 0, 0))).1, ["5 recalled"], "it was on its way");
+    assert_eq!(say(succeeded(1)).1, ["1 device_lost"], "whatever it made");
+    assert_eq!(say(succeeded(4)).1, ["4 succeeded"], "on another device");
+    // It comes back with less memory.
+    say(changed(DeviceCapacity { vram_bytes: 5, ..DEVICE }));
+    assert_eq!(say(run(on(6, 0, 10))).1, ["6 recalled"]);
+    assert_eq!(say(run(on(7, 0, 5))).0, [7]);
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cudarc::driver::sys::CUdevice_attribute;
+use cudarc::driver::sys::{self, CUdevice_attribute, CUuuid};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, PinnedHostSlice,
+    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DriverError, PinnedHostSlice,
 };
 use cudarc::nvrtc::Ptx;
 use drawloom_kernels_gpu::Module;
@@ -27,6 +27,8 @@ pub struct Properties {
     pub multiprocessors: u32,
     /// Its place on the bus, such as `0000:01:00`.
     pub pci: String,
+    /// The memory node of the host that is nearest, where the driver tells.
+    pub numa_node: Option<u32>,
     /// Whether it says of itself that it is none.
     pub is_simulated: bool,
 }
@@ -62,7 +64,7 @@ impl Device {
         let name = context.name().map_err(&ask)?;
         let (major, minor) = context.compute_capability().map_err(&ask)?;
         let properties = Properties {
-            uuid: uuid(context.uuid().map_err(&ask)?.bytes),
+            uuid: uuid(uuid_bytes(&context).map_err(&ask)?),
             memory_bytes: context.total_mem().map_err(&ask)? as u64,
             compute_capability: (major.unsigned_abs(), minor.unsigned_abs()),
             multiprocessors: attribute(
@@ -75,6 +77,10 @@ impl Device {
                 attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID)?,
                 attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID)?
             ),
+            // Drivers before 12.2 do not know the question.
+            numa_node: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID)
+                .ok()
+                .and_then(|node| u32::try_from(node).ok()),
             is_simulated: name.to_ascii_lowercase().contains("simulated"),
             name,
         };
@@ -86,6 +92,11 @@ impl Device {
     /// What it is.
     pub fn properties(&self) -> &Properties {
         &self.properties
+    }
+
+    /// Its number with the driver.
+    pub fn ordinal(&self) -> usize {
+        self.context.ordinal()
     }
 
     /// Bytes of memory that are free now, whoever uses the others.
@@ -211,6 +222,14 @@ impl Device {
         functions.by_name.insert(key, function.clone());
         Ok(function)
     }
+}
+
+/// A device's uuid; a slice's own one, where it is a slice (MIG), which cudarc does not tell.
+fn uuid_bytes(context: &CudaContext) -> Result<[std::ffi::c_char; 16], DriverError> {
+    let mut uuid = CUuuid { bytes: [0; 16] };
+    // SAFETY: the device is one that the driver gave, and there is room for the answer.
+    unsafe { sys::cuDeviceGetUuid_v2(&mut uuid, context.cu_device()).result()? };
+    Ok(uuid.bytes)
 }
 
 /// The form in which tools show it.

@@ -19,6 +19,9 @@ pub enum Error {
         /// How much was wanted at once.
         wanted_bytes: u64,
     },
+    /// What was to be copied from another device cannot be read there.
+    #[error("an input is not to be had from another device: {0}")]
+    Source(String),
     /// The device, or what runs on it, has failed.
     #[error("the device failed to {what}: {code:?}: {message}")]
     Device {

@@ -8,6 +8,7 @@
 mod buffer;
 mod device;
 mod error;
+mod fault;
 mod lane;
 mod probe;
 mod simulated;
@@ -15,6 +16,7 @@ mod simulated;
 pub use buffer::Buffer;
 pub use device::{Device, Properties};
 pub use error::Error;
+pub use fault::{Fault, reset};
 pub use lane::{Flight, Lane};
-pub use probe::{Missing, devices};
+pub use probe::{Missing, devices, open};
 pub use simulated::simulate;

@@ -43,7 +43,11 @@ pub fn devices() -> Result<Vec<Arc<Device>>, Missing> {
     Ok(found)
 }
 
-fn open(ordinal: usize) -> Result<Device, String> {
+/// Opens the device that has this number with the driver.
+///
+/// # Errors
+/// There is none, or it does not answer.
+pub fn open(ordinal: usize) -> Result<Device, String> {
     let opened = catch_unwind(|| Device::open(ordinal));
     let opened = opened.map_err(|_| "libcuda lacks a symbol".to_owned())?;
     opened.map_err(|error: Error| error.to_string())

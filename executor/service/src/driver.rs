@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drawloom_executor_core::{Command, Cores, Event, Executor};
+use drawloom_executor_core::{Command, Cores, Event, Executor, KillReason};
 use drawloom_model::{
     ActorPart, Assignment, AttemptId, CallFault, DeviceUsage, Failure, FailureKind, FromExecutor,
     INLINE_LIMIT_BYTES, INLINE_SUM_LIMIT_BYTES, InputSource, ObjectKey, ObjectReport, Outcome, Run,
@@ -225,6 +225,9 @@ impl Driver {
             Command::Start { assignment, cores } => self.start(assignment, cores),
             Command::Kill { attempt, why } => {
                 tracing::debug!(?attempt, ?why, "attempt is killed");
+                if let KillReason::TimedOut(_) = why {
+                    self.parts.devices.time_is_up(attempt);
+                }
                 if let Some(running) = self.running.get(&attempt) {
                     running.cancellation.cancel();
                     self.kill_by_kind(attempt, running.callee);
@@ -402,6 +405,7 @@ impl Driver {
 
     /// An attempt has ended on a device: notes its outputs and tells the core.
     fn land(&mut self, landing: Landing) {
+        self.parts.devices.landed(&landing);
         let Landing { attempt, device, result, run_time } = landing;
         let Some(running) = self.running.remove(&attempt) else { return };
         let (outcome, outputs_on) = match result {

@@ -14,6 +14,16 @@ pub fn describe() {
     describe_gauge!("executor_spilled_bytes", "Bytes of objects on disk, for want of memory");
     describe_counter!("executor_spills_total", "Objects written to disk for want of memory");
     describe_counter!("executor_restores_total", "Objects read back from disk");
+    describe_gauge!("executor_gpu_in_service", "Whether the GPU takes work");
+    describe_counter!("executor_gpu_failures_total", "How often the GPU was taken out of service");
+    describe_gauge!("executor_gpu_busy_percent", "The part of the time that kernels ran, lately");
+    describe_gauge!("executor_gpu_memory_used_bytes", "The GPU's memory in use, by whomever");
+    describe_gauge!("executor_gpu_memory_bytes", "The GPU's memory");
+    describe_gauge!("executor_gpu_power_watts", "What the GPU draws");
+    describe_gauge!("executor_gpu_temperature_celsius", "How warm the GPU is");
+    describe_gauge!("executor_gpu_throttled", "Whether the GPU is slowed down, by reason");
+    describe_counter!("executor_gpu_ecc_errors_total", "Memory errors of the GPU, by kind");
+    describe_counter!("executor_gpu_xid_events_total", "Errors of the GPU that the driver told");
     describe_counter!("executor_fetches_total", "Fetches of objects, by outcome");
     describe_counter!(
         "executor_resumed_fetches_total",

@@ -110,13 +110,16 @@ impl<T: Reusable> Drop for Lease<T> {
 /// Where an executor's processes find room.
 pub(crate) struct Quarters {
     pub(crate) config: Config,
+    /// The uuids of the devices that the executor offers, in order.
+    pub(crate) device_uuids: Vec<String>,
     groups: Arc<Idle<Group>>,
     pub(crate) rooms: Arc<Idle<Rooms>>,
 }
 
 impl Quarters {
-    pub(crate) fn new(config: Config) -> Arc<Self> {
-        Arc::new(Quarters { config, groups: Arc::default(), rooms: Arc::default() })
+    pub(crate) fn new(config: Config, device_uuids: Vec<String>) -> Arc<Self> {
+        let (groups, rooms) = (Arc::default(), Arc::default());
+        Arc::new(Quarters { config, device_uuids, groups, rooms })
     }
 
     /// A control group with as many of the limits as can be set; none where there are none.

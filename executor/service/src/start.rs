@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use drawloom_executor_core::{Config as CoreConfig, Event, Executor, RoomFor};
 use drawloom_model::{DeviceUsage, ExecutorInfo, ObjectKey, ToExecutor, Value};
+use drawloom_nvml::Library;
 use drawloom_proto::ListenError;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use crate::actor::{Actors, CallServer, LocalActors};
 use crate::config::Config;
 use crate::discover::{Machine, discover};
 use crate::driver::{Driver, End, FromExecutorSender, News, Parts, ToExecutorReceiver};
-use crate::gpu::Devices;
+use crate::gpu::{self, Devices};
 use crate::leftovers;
 use crate::local::LocalServer;
 use crate::quarters::Quarters;
@@ -222,11 +223,13 @@ pub async fn start(
     let store = Store::new(arena_bytes, disk, news_sender.clone())
         .map_err(|source| ExecutorError::Arena { bytes: arena_bytes, source })?;
     let store = Arc::new(store);
-    let devices = open_devices(&config, &store, &news_sender).await;
-    (info.devices, info.capacity.devices) = (devices.infos(), devices.capacities());
+    let (devices, library) = open_devices(&config, &store, &news_sender).await;
+    (info.devices, info.capacity.devices) = (devices.infos().to_vec(), devices.capacities());
+    gpu::watch(&devices, library);
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
     let peers = Peers::new(Arc::clone(&store));
-    let quarters = Quarters::new(config.clone());
+    let uuids = info.devices.iter().map(|device| device.uuid.clone()).collect();
+    let quarters = Quarters::new(config.clone(), uuids);
     let actors = Actors::new(Arc::clone(&store), Arc::clone(&quarters));
     let server = match &config.listen {
         Some(listen) => {
@@ -288,16 +291,18 @@ async fn open_devices(
     config: &Config,
     store: &Arc<Store>,
     news: &mpsc::UnboundedSender<News>,
-) -> Arc<Devices> {
+) -> (Arc<Devices>, Option<Library>) {
     let open = |is_wanted| {
         let (store, news) = (Arc::clone(store), news.clone());
         move || Devices::open(is_wanted, &store, &news)
     };
     if !config.offers_gpus {
-        return Arc::new(open(false)());
+        let (devices, library) = open(false)();
+        return (Arc::new(devices), library);
     }
     let opened = tokio::task::spawn_blocking(open(true)).await;
-    Arc::new(opened.unwrap_or_else(|_| open(false)()))
+    let (devices, library) = opened.unwrap_or_else(|_| open(false)());
+    (Arc::new(devices), library)
 }
 
 /// Serves clients on this machine; without that they fetch objects as others do.

@@ -1,7 +1,8 @@
 //! What executors say of themselves.
 
 use drawloom_model::{
-    Capacity, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, ExecutorInfo, NumaNode, Taint,
+    Capacity, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, DeviceLink, ExecutorInfo,
+    LinkKind, NumaNode, Taint,
 };
 
 use crate::field::{FieldError, each, narrow, optional};
@@ -55,15 +56,10 @@ impl TryFrom<v1::ExecutorInfo> for ExecutorInfo {
 
 impl From<&Capacity> for v1::Capacity {
     fn from(capacity: &Capacity) -> Self {
-        let device = |device: &DeviceCapacity| v1::DeviceCapacity {
-            milli: device.milli,
-            vram_bytes: device.vram_bytes,
-            compute_capability: device.compute_capability.into(),
-        };
         v1::Capacity {
             cpu_milli: capacity.cpu_milli,
             memory_bytes: capacity.memory_bytes,
-            devices: capacity.devices.iter().map(device).collect(),
+            devices: capacity.devices.iter().map(Into::into).collect(),
             custom: capacity
                 .custom
                 .iter()
@@ -83,6 +79,16 @@ impl TryFrom<v1::Capacity> for Capacity {
             devices: each(wire.devices, "devices", 0, DeviceCapacity::try_from)?,
             custom: wire.custom.into_iter().map(|(name, milli)| (name.into(), milli)).collect(),
         })
+    }
+}
+
+impl From<&DeviceCapacity> for v1::DeviceCapacity {
+    fn from(device: &DeviceCapacity) -> Self {
+        v1::DeviceCapacity {
+            milli: device.milli,
+            vram_bytes: device.vram_bytes,
+            compute_capability: device.compute_capability.into(),
+        }
     }
 }
 
@@ -106,9 +112,42 @@ impl From<&DeviceInfo> for v1::DeviceInfo {
         v1::DeviceInfo {
             name: device.name.clone(),
             kind: kind.into(),
+            is_simulated: device.is_simulated,
+            uuid: device.uuid.clone(),
+            pci: device.pci.clone(),
+            slice_of: device.slice_of.clone(),
+            memory_bytes: device.memory_bytes,
             numa_node: device.numa_node,
-            links: device.links.iter().map(|device| device.0.into()).collect(),
+            links: device.links.iter().map(|link| (*link).into()).collect(),
         }
+    }
+}
+
+impl From<DeviceLink> for v1::DeviceLink {
+    fn from(link: DeviceLink) -> Self {
+        let kind = match link.kind {
+            LinkKind::NvLink => v1::LinkKind::Nvlink,
+            LinkKind::Switch => v1::LinkKind::Switch,
+            LinkKind::Node => v1::LinkKind::Node,
+            LinkKind::System => v1::LinkKind::System,
+        };
+        v1::DeviceLink { to: link.to.0.into(), kind: kind.into() }
+    }
+}
+
+impl TryFrom<v1::DeviceLink> for DeviceLink {
+    type Error = FieldError;
+
+    fn try_from(wire: v1::DeviceLink) -> Result<Self, FieldError> {
+        let kind = match v1::LinkKind::try_from(wire.kind) {
+            Ok(v1::LinkKind::Nvlink) => LinkKind::NvLink,
+            Ok(v1::LinkKind::Switch) => LinkKind::Switch,
+            Ok(v1::LinkKind::Node) => LinkKind::Node,
+            Ok(v1::LinkKind::System) => LinkKind::System,
+            Ok(v1::LinkKind::Unspecified) => return Err(FieldError::new("kind", "must be set")),
+            Err(unknown) => return Err(FieldError::new("kind", unknown)),
+        };
+        Ok(DeviceLink { to: DeviceIndex(narrow(wire.to, "to")?), kind })
     }
 }
 
@@ -121,8 +160,17 @@ impl TryFrom<v1::DeviceInfo> for DeviceInfo {
             Ok(v1::DeviceKind::Unspecified) => return Err(FieldError::new("kind", "must be set")),
             Err(unknown) => return Err(FieldError::new("kind", unknown)),
         };
-        let links = each(wire.links, "links", 0, |device| narrow(device, "").map(DeviceIndex))?;
-        Ok(DeviceInfo { name: wire.name, kind, numa_node: wire.numa_node, links })
+        Ok(DeviceInfo {
+            name: wire.name,
+            kind,
+            is_simulated: wire.is_simulated,
+            uuid: wire.uuid,
+            pci: wire.pci,
+            slice_of: wire.slice_of,
+            memory_bytes: wire.memory_bytes,
+            numa_node: wire.numa_node,
+            links: each(wire.links, "links", 0, DeviceLink::try_from)?,
+        })
     }
 }
 

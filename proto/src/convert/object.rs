@@ -141,6 +141,7 @@ impl From<FailureKind> for v1::FailureKind {
             FailureKind::DeadlineExceeded => v1::FailureKind::DeadlineExceeded,
             FailureKind::Upstream => v1::FailureKind::Upstream,
             FailureKind::ActorLost => v1::FailureKind::ActorLost,
+            FailureKind::DeviceLost => v1::FailureKind::DeviceLost,
         }
     }
 }
@@ -158,6 +159,7 @@ pub(crate) fn failure_kind(number: i32) -> Result<FailureKind, FieldError> {
         Ok(v1::FailureKind::DeadlineExceeded) => Ok(FailureKind::DeadlineExceeded),
         Ok(v1::FailureKind::Upstream) => Ok(FailureKind::Upstream),
         Ok(v1::FailureKind::ActorLost) => Ok(FailureKind::ActorLost),
+        Ok(v1::FailureKind::DeviceLost) => Ok(FailureKind::DeviceLost),
         Err(unknown) => Err(FieldError::new("", unknown)),
     }
 }

@@ -230,7 +230,9 @@ impl Class {
         }
         for variant in &mut self.variants {
             if variant.obstacle(info).is_none() {
-                variant.eligible.push(executor);
+                // Mostly the last: one that changed comes back to its place.
+                let place = variant.eligible.partition_point(|other| *other < executor);
+                variant.eligible.insert(place, executor);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptId, Capacity, DeviceIndex, DeviceUsage, ExecutorId, ExecutorInfo, MILLI, ObjectKey,
-    ReplicaPlace, ResourceRequest, Time,
+    AttemptId, Balance, Capacity, DeviceCapacity, DeviceIndex, DeviceUsage, ExecutorId,
+    ExecutorInfo, MILLI, ObjectKey, ReplicaPlace, ResourceRequest, Time,
 };
 use smallvec::SmallVec;
 
@@ -64,7 +64,7 @@ pub(crate) struct Executor {
     pub address: Arc<str>,
     pub account: Account,
     /// The capacity that actors leave to others, where there are any.
-    left_by_actors: Option<Box<Capacity>>,
+    left_by_actors: Option<Box<Balance>>,
     /// How many claims of actors there are.
     lasting_claims: u32,
     /// Attempts that could start but have no claim, in the order in which they get one.
@@ -151,18 +151,19 @@ impl Executor {
 
     /// Whether it could take this beside its actors, once all else has ended.
     pub fn could_take(&self, request: &ResourceRequest, devices: &[DeviceIndex]) -> bool {
-        self.left_by_actors.as_ref().is_none_or(|left| left.fits_on(request, devices))
+        self.left_by_actors.as_ref().is_none_or(|left| left.free().fits_on(request, devices))
     }
 
     /// What there is beside its actors.
     fn lasting_capacity(&self) -> &Capacity {
-        self.left_by_actors.as_deref().unwrap_or(self.account.capacity())
+        self.left_by_actors.as_deref().map_or(self.account.capacity(), Balance::free)
     }
 
     /// An actor has its claim.
     fn hold_lasting(&mut self, request: &ResourceRequest, devices: &[DeviceIndex]) {
         let account = &self.account;
-        let left = self.left_by_actors.get_or_insert_with(|| account.capacity().clone().into());
+        let whole = || Box::new(Balance::new(account.capacity().clone()));
+        let left = self.left_by_actors.get_or_insert_with(whole);
         left.take(request, devices);
         self.lasting_claims += 1;
     }
@@ -187,6 +188,21 @@ impl Executor {
             Some(left) if self.lasting_claims > 0 => left.give_back(request, devices),
             _ => self.left_by_actors = None,
         }
+    }
+
+    /// A device offers this from now on.
+    fn set_device(&mut self, device: DeviceIndex, offered: DeviceCapacity) {
+        self.account.set_device(device, offered);
+        if let Some(left) = &mut self.left_by_actors {
+            left.set_device(device, offered);
+        }
+        if let Some(spare) = &mut self.spare
+            && let Some(spare) = spare.devices.get_mut(usize::from(device.0))
+        {
+            // The room that is kept for a gang is found anew at the next round.
+            *spare = DeviceCapacity::NONE;
+        }
+        Arc::make_mut(&mut self.info).capacity = self.account.capacity().clone();
     }
 
     pub fn queued(&self) -> u32 {
@@ -378,6 +394,20 @@ impl Cluster {
             executor.has_room(outstanding, executor.core_nanos, &self.run_ahead)
         };
         self.is_open(id) && self.executor(id).is_some_and(has_room)
+    }
+
+    /// A device offers this from now on; what the executor says of itself since.
+    pub fn set_device(
+        &mut self,
+        id: ExecutorId,
+        device: DeviceIndex,
+        offered: DeviceCapacity,
+    ) -> Option<Arc<ExecutorInfo>> {
+        let executor = self.executor_mut(id)?;
+        executor.set_device(device, offered);
+        let info = Arc::clone(&executor.info);
+        self.refresh_load(id);
+        Some(info)
     }
 
     pub fn close_for_drain(&mut self, id: ExecutorId) {
@@ -738,8 +768,8 @@ impl Cluster {
     #[cfg(test)]
     pub fn assert_consistent<'a>(&self, request_of: impl Fn(&Active) -> &'a ResourceRequest) {
         for executor in self.executors() {
-            let mut free = executor.account.capacity().clone();
-            let mut left = free.clone();
+            let nothing = Account::new(executor.account.capacity().clone()).taken();
+            let (mut taken, mut by_actors) = (nothing.clone(), nothing);
             let mut outstanding = 0;
             for active in self.actives_on(executor.id) {
                 outstanding += 1;
@@ -748,15 +778,20 @@ impl Cluster {
                     if active.suspended {
                         request = without_cores(&request);
                     }
-                    assert!(free.fits_on(&request, &active.devices), "double booking");
-                    free.take(&request, &active.devices);
+                    taken.give_back(&request, &active.devices);
                     if active.lasting {
-                        left.take(&request, &active.devices);
+                        by_actors.give_back(&request, &active.devices);
                     }
                 }
             }
-            assert_eq!(&free, executor.account.free(), "leak on {:?}", executor.id);
-            assert_eq!(&left, executor.lasting_capacity(), "actors of {:?}", executor.id);
+            assert_eq!(taken, executor.account.taken(), "leak on {:?}", executor.id);
+            let noted = executor.left_by_actors.as_ref().map(|left| left.taken());
+            assert_eq!(by_actors, noted.unwrap_or_else(|| by_actors.clone()), "{:?}", executor.id);
+            assert!(
+                executor.left_by_actors.is_some() || executor.lasting_claims == 0,
+                "actors of {:?}",
+                executor.id
+            );
             assert_eq!(outstanding, executor.outstanding);
             for (index, attempt) in &executor.queue {
                 let active = self.active(*index).expect("queued attempts are active");

@@ -5,13 +5,12 @@
 //! looks again (optimistic concurrency, as in Omega, Schwarzkopf et al. 2013). Claims that are of
 //! use only together are taken together or not at all.
 
-use drawloom_model::{Capacity, DeviceIndex, ExecutorId, ResourceRequest};
+use drawloom_model::{Balance, Capacity, DeviceCapacity, DeviceIndex, ExecutorId, ResourceRequest};
 
 /// One executor's account.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Account {
-    capacity: Capacity,
-    free: Capacity,
+    balance: Balance,
     version: u64,
 }
 
@@ -78,17 +77,17 @@ pub fn commit_all<A: ?Sized>(
 impl Account {
     /// An account with nothing taken.
     pub fn new(capacity: Capacity) -> Self {
-        Account { free: capacity.clone(), capacity, version: 0 }
+        Account { balance: Balance::new(capacity), version: 0 }
     }
 
     /// Everything there is.
     pub fn capacity(&self) -> &Capacity {
-        &self.capacity
+        self.balance.capacity()
     }
 
     /// What is not taken.
     pub fn free(&self) -> &Capacity {
-        &self.free
+        self.balance.free()
     }
 
     /// The number of changes so far.
@@ -109,18 +108,30 @@ impl Account {
         if self.version != expected_version {
             return Err(Conflict::Stale { version: self.version });
         }
-        if !self.free.fits_on(request, devices) {
+        if !self.free().fits_on(request, devices) {
             return Err(Conflict::DoesNotFit);
         }
-        self.free.take(request, devices);
+        self.balance.take(request, devices);
         self.version += 1;
         Ok(())
     }
 
     /// Returns what a granted claim took.
     pub fn release(&mut self, request: &ResourceRequest, devices: &[DeviceIndex]) {
-        self.free.give_back(request, devices);
+        self.balance.give_back(request, devices);
         self.version += 1;
+    }
+
+    /// A device offers this from now on, whatever is claimed of it.
+    pub fn set_device(&mut self, device: DeviceIndex, offered: DeviceCapacity) {
+        self.balance.set_device(device, offered);
+        self.version += 1;
+    }
+
+    /// What claims have taken: a check for tests.
+    #[cfg(test)]
+    pub fn taken(&self) -> Capacity {
+        self.balance.taken()
     }
 }
 

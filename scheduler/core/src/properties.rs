@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use drawloom_model::{
     ActorPart, ActorRef, ActorSpec, AfterStop, Assignment, AttemptEnd, AttemptId, Attributes,
-    CallSpec, Capacity, ExecutorId, ExecutorInfo, Failure, FailureKind, FailureKinds, FromExecutor,
-    Gang, GangStrategy, Input, InputSource, JobId, JobKey, Limits, MILLI, NamedOutput, ObjectKey,
-    ObjectReport, ObjectType, OnFailure, Outcome, RequestId, ResourceRequest, Run, Task, TaskGraph,
-    TaskKey, Template, Time, ToExecutor, Value, Variant, validate,
+    CallSpec, Capacity, DeviceCapacity, DeviceIndex, DeviceInfo, ExecutorId, ExecutorInfo, Failure,
+    FailureKind, FailureKinds, FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource,
+    JobId, JobKey, Limits, MILLI, NamedOutput, ObjectKey, ObjectReport, ObjectType, OnFailure,
+    Outcome, RequestId, ResourceRequest, Run, Task, TaskGraph, TaskKey, Template, Time, ToExecutor,
+    Value, Variant, validate,
 };
 use proptest::prelude::*;
 use smallvec::SmallVec;
@@ -37,6 +38,8 @@ struct FakeExecutor {
     suspended: BTreeMap<AttemptId, bool>,
     held: BTreeSet<ObjectKey>,
     cores: u64,
+    /// Devices that are out of service.
+    lost: BTreeSet<DeviceIndex>,
     stopped: bool,
 }
 
@@ -47,6 +50,10 @@ impl FakeExecutor {
                 self.not_succeeded.remove(&assignment.attempt.task);
                 if assignment.waits_for.iter().any(|task| self.not_succeeded.contains(task)) {
                     self.not_succeeded.insert(assignment.attempt.task);
+                } else if assignment.devices.iter().any(|device| self.lost.contains(device)) {
+                    let attempt = assignment.attempt;
+                    self.outbox.push_back(FromExecutor::Recalled { attempt });
+                    self.drop_waiting(attempt.task);
                 } else {
                     self.queue.insert(assignment.attempt, assignment);
                 }
@@ -103,6 +110,41 @@ impl FakeExecutor {
             }
             Some(ToExecutor::Stop) => self.stopped = true,
             Some(ToExecutor::ForgetTemplates { .. }) | None => {}
+        }
+    }
+
+    /// A device fails, or comes back with another size.
+    fn change_device(&mut self, device: DeviceIndex, choice: u64) {
+        let capacity = if self.lost.remove(&device) {
+            DeviceCapacity { vram_bytes: 20 + choice % 20, ..DEVICE }
+        } else {
+            self.lost.insert(device);
+            DeviceCapacity::NONE
+        };
+        self.outbox.push_back(FromExecutor::DeviceChanged { device, capacity });
+        if !capacity.is_out_of_service() {
+            return;
+        }
+        let of_device = |attempts: &BTreeMap<AttemptId, Box<Assignment>>| -> Vec<AttemptId> {
+            let on_it = attempts.values().filter(|attempt| attempt.devices.contains(&device));
+            on_it.map(|assignment| assignment.attempt).collect()
+        };
+        for attempt in of_device(&self.queue) {
+            // It may have gone with one that it waited for.
+            if self.queue.remove(&attempt).is_some() {
+                self.outbox.push_back(FromExecutor::Recalled { attempt });
+                self.drop_waiting(attempt.task);
+            }
+        }
+        for attempt in of_device(&self.running) {
+            self.running.remove(&attempt);
+            self.suspended.remove(&attempt);
+            let outcome = if self.cancelled.remove(&attempt) {
+                Outcome::Cancelled
+            } else {
+                Outcome::Failed(Failure::new(FailureKind::DeviceLost, "it fell off the bus"))
+            };
+            self.end(attempt, outcome);
         }
     }
 
@@ -446,6 +488,7 @@ impl World {
             12 if self.faults => self.repeat_old_news(choice),
             13 if self.faults => self.stop_actor(choice),
             14..16 => self.wait(choice),
+            16..20 if self.faults => self.change_device(choice),
             _ => self.progress(choice),
         }
         for (id, executor) in &self.executors {
@@ -464,8 +507,10 @@ impl World {
         let cores = 1 + choice % 4;
         // Whole cores for tasks, and a bit for actors.
         let cpu_milli = cores * MILLI + ACTORS;
-        let capacity = Capacity { cpu_milli, memory_bytes: ACTORS, ..Capacity::default() };
+        let devices = vec![DEVICE; DEVICES];
+        let capacity = Capacity { cpu_milli, memory_bytes: ACTORS, devices, ..Capacity::default() };
         let info = ExecutorInfo {
+            devices: vec![DeviceInfo::named("gpu"); DEVICES],
             name: id.to_string(),
             address: format!("http://{id}"),
             capacity,
@@ -485,6 +530,12 @@ impl World {
         let Some(id) = self.pick(choice) else { return };
         self.executors.remove(&id);
         self.tell(Event::ExecutorLost { executor: id });
+    }
+
+    fn change_device(&mut self, choice: u64) {
+        let Some(id) = self.pick(choice / 8) else { return };
+        let executor = self.executors.get_mut(&id).expect("picked from them");
+        executor.change_device(DeviceIndex((choice % DEVICES as u64) as u16), choice >> 16);
     }
 
     fn drain(&mut self, choice: u64) {
@@ -670,7 +721,7 @@ fn random_graph(seed: u64) -> TaskGraph {
         template.retry.on = FailureKinds::TRANSIENT;
         Arc::new(template)
     };
-    let mut templates = vec![template(1, 1, 9), template(2, 2, 0), template(1, 0, 9)];
+    let mut templates = vec![template(1, 1, 9), template(2, 2, 0), on_device(template(1, 0, 9))];
     templates.extend([actor(), call(9), call(0)]);
     let outputs = [1u16, 2, 0, 0, 1, 1];
     let mut tasks: Vec<Task> = Vec::new();
@@ -706,6 +757,19 @@ fn random_graph(seed: u64) -> TaskGraph {
         graph.outputs.push(NamedOutput { name: "kept".into(), object });
     }
     graph
+}
+
+/// How many devices an executor has.
+const DEVICES: usize = 2;
+
+const DEVICE: DeviceCapacity =
+    DeviceCapacity { milli: 1000, vram_bytes: 40, compute_capability: 80 };
+
+/// The same on half of a device.
+fn on_device(mut template: Arc<Template>) -> Arc<Template> {
+    let gpu = GpuRequest { devices: 1, milli: 500, vram_bytes: 20, min_compute_capability: 0 };
+    Arc::make_mut(&mut template).variants[0].request.gpu = Some(gpu);
+    template
 }
 
 /// The most members of a gang.
@@ -779,6 +843,30 @@ fn histories_reach_gangs() {
         timed_out += world.scheduler.counters().gangs_timed_out;
     }
     assert!(placed > 50 && disbanded > 5 && timed_out > 0, "{placed} {disbanded} {timed_out}");
+}
+
+/// The same of devices: attempts are lost with them, and some come back.
+#[test]
+fn histories_reach_devices() {
+    let (mut lost, mut succeeded) = (0, 0);
+    for seed in 0..12 {
+        let history = (0..300).map(|place| mixed(seed << 32 | place)).collect::<Vec<_>>();
+        let world = run(&history);
+        let said = |wanted: &dyn Fn(&JobEvent) -> bool| {
+            let events = world.log.iter().filter_map(|command| match command {
+                Command::Notify { event, .. } => Some(event),
+                _ => None,
+            });
+            events.filter(|event| wanted(event)).count()
+        };
+        lost += said(&|event| {
+            matches!(event, JobEvent::TaskRetried { failure, .. }
+                if failure.kind == FailureKind::DeviceLost)
+        });
+        succeeded +=
+            said(&|event| matches!(event, JobEvent::TaskEnded { state: TaskState::Succeeded, .. }));
+    }
+    assert!(lost > 5 && succeeded > 500, "{lost} {succeeded}");
 }
 
 proptest! {

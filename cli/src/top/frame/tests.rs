@@ -1,9 +1,7 @@
 use std::time::{Instant, SystemTime};
 
 use drawloom_client::{ClusterView, TaskCounts};
-use drawloom_model::{
-    Capacity, DeviceCapacity, DeviceInfo, DeviceKind, ExecutorId, ExecutorInfo, JobId,
-};
+use drawloom_model::{Capacity, DeviceCapacity, DeviceInfo, ExecutorId, ExecutorInfo, JobId};
 
 use super::*;
 
@@ -24,12 +22,7 @@ fn view(id: u32, tasks_ended: u64) -> ExecutorView {
     if let Some(device) = free.devices.first_mut() {
         (device.milli, device.vram_bytes) = (250, 20 * GIB);
     }
-    let gpu = DeviceInfo {
-        name: "H100".into(),
-        kind: DeviceKind::Cuda,
-        numa_node: None,
-        links: Vec::new(),
-    };
+    let gpu = DeviceInfo::named("H100");
     let info = ExecutorInfo {
         name: format!("x{id}"),
         devices: if id == 1 { vec![gpu] } else { Vec::new() },

@@ -3,32 +3,40 @@
 //! A kernel's inputs are copied to its device unless they are there already. Its outputs stay there,
 //! and nowhere else, until somebody needs them in memory or the device needs the room.
 
+mod health;
 mod queue;
+mod telemetry;
+mod topology;
 mod unit;
 mod vram;
+mod watch;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drawloom_cuda::{Device, Missing, devices};
 use drawloom_model::{
-    Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, DeviceUsage,
-    Failure, FailureKind, JobKey, ObjectKey, ObjectType,
+    Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceUsage, Failure,
+    FailureKind, JobKey, ObjectKey, ObjectType,
 };
+use drawloom_nvml::Library;
 use tokio::sync::mpsc;
 
 use crate::cancellation::Cancellation;
 use crate::driver::News;
 use crate::store::{Kept, Resident, Store};
+use health::Place;
 use queue::Queue;
 use unit::Unit;
+pub(crate) use watch::watch;
 
 /// What is left of a device's memory for the driver's own needs, in hundredths.
 const RESERVE_SHARE: u64 = 5;
 
 /// The devices of this machine that the executor offers.
 pub(crate) struct Devices {
-    seats: Vec<Seat>,
+    places: Vec<Arc<Place>>,
+    infos: Vec<DeviceInfo>,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -64,80 +72,101 @@ pub(crate) struct Landing {
 
 impl std::fmt::Debug for Devices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} devices", self.seats.len())
+        write!(f, "{} devices", self.places.len())
     }
 }
 
 impl Devices {
     /// Those that the driver knows where they are wanted; none, and a line in the log, where there
-    /// is no driver.
+    /// is no driver. What watches them is to be given the library.
     pub(crate) fn open(
         is_wanted: bool,
         store: &Arc<Store>,
         news: &mpsc::UnboundedSender<News>,
-    ) -> Self {
-        let found = if is_wanted { find() } else { Vec::new() };
-        let offered = found.into_iter().filter_map(|device| {
-            let free = device.free_bytes().inspect_err(
+    ) -> (Self, Option<Library>) {
+        let devices = if is_wanted { find() } else { Vec::new() };
+        let offered = devices.into_iter().filter_map(|device| {
+            let offered_bytes = offered_bytes(&device).inspect_err(
                 |why| tracing::warn!(device = %device.properties().name, %why, "a GPU is left out"),
             );
-            let offered_bytes = free.ok()? / 100 * (100 - RESERVE_SHARE);
             let properties = device.properties();
             tracing::info!(name = %properties.name, uuid = %properties.uuid, "offers a GPU");
-            Some((device, offered_bytes))
+            Some((Arc::clone(&device), offered_bytes.ok()?))
         });
-        let seats = (0..).zip(offered).map(|(index, (device, offered_bytes))| {
+        let offered: Vec<_> = offered.collect();
+        let library = if offered.is_empty() { None } else { Library::open() };
+        let found = library.as_ref().map(Library::devices).unwrap_or_default();
+        let properties = offered.iter().map(|(device, _)| device.properties());
+        let infos = topology::describe(&properties.collect::<Vec<_>>(), &found);
+        let places = (0..).zip(offered).zip(&infos).map(|((index, (device, bytes)), info)| {
             let (store, news) = (Arc::clone(store), news.clone());
-            let unit = Unit::new(DeviceIndex(index), device, offered_bytes, store, news);
-            Seat { unit: Arc::new(unit), queue: OnceLock::new() }
+            Place::new(DeviceIndex(index), info.uuid.clone(), device, bytes, store, news)
         });
-        Devices { seats: seats.collect(), news: news.clone() }
+        (Devices { places: places.collect(), infos, news: news.clone() }, library)
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+        self.places.is_empty()
+    }
+
+    fn places(&self) -> &[Arc<Place>] {
+        &self.places
+    }
+
+    /// Those that are in service.
+    fn seats(&self) -> impl Iterator<Item = Arc<Seat>> + '_ {
+        self.places.iter().filter_map(|place| place.seat())
+    }
+
+    fn uuids(&self) -> Vec<String> {
+        self.infos.iter().map(|info| info.uuid.clone()).collect()
+    }
+
+    /// An attempt has run longer than it may: it ends, or its device does.
+    pub(crate) fn time_is_up(&self, attempt: AttemptId) {
+        for place in &self.places {
+            place.time_is_up(attempt, Instant::now());
+        }
+    }
+
+    /// An attempt is no more on its device.
+    pub(crate) fn landed(&self, landing: &Landing) {
+        if let Some(place) = self.places.get(usize::from(landing.device.0)) {
+            place.leave(landing.attempt, landing.result.is_ok());
+        }
     }
 
     /// What is offered, device by device.
     pub(crate) fn capacities(&self) -> Vec<DeviceCapacity> {
-        let capacity = |seat: &Seat| {
-            let (major, minor) = seat.unit.device.properties().compute_capability;
-            DeviceCapacity {
-                milli: 1000,
-                vram_bytes: seat.unit.offered_bytes,
-                compute_capability: u16::try_from(major * 10 + minor).unwrap_or(u16::MAX),
-            }
-        };
-        self.seats.iter().map(capacity).collect()
+        let capacity = |seat: Arc<Seat>| seat.unit.capacity();
+        self.places
+            .iter()
+            .map(|place| place.seat().map_or(DeviceCapacity::NONE, capacity))
+            .collect()
     }
 
     /// What they are, for people.
-    pub(crate) fn infos(&self) -> Vec<DeviceInfo> {
-        let info = |seat: &Seat| DeviceInfo {
-            name: seat.unit.device.properties().name.clone(),
-            kind: DeviceKind::Cuda,
-            numa_node: None,
-            links: Vec::new(),
-        };
-        self.seats.iter().map(info).collect()
+    pub(crate) fn infos(&self) -> &[DeviceInfo] {
+        &self.infos
     }
 
     /// What each of them holds.
     pub(crate) fn usage(&self) -> Vec<DeviceUsage> {
-        self.seats.iter().map(|seat| seat.unit.usage()).collect()
+        let usage = |place: &Arc<Place>| place.seat().map(|seat| seat.unit.usage());
+        self.places.iter().map(|place| usage(place).unwrap_or_default()).collect()
     }
 
     /// Forgets what devices hold of an object.
     pub(crate) fn forget(&self, object: ObjectKey) {
-        for seat in &self.seats {
+        for seat in self.seats() {
             seat.unit.vram().forget(object);
         }
     }
 
     /// Forgets what came with the assignments of a job.
     pub(crate) fn forget_sent(&self, job: JobKey) {
-        for seat in &self.seats {
+        for seat in self.seats() {
             seat.unit.vram().forget_sent(job);
         }
     }
@@ -146,26 +175,42 @@ impl Devices {
     pub(crate) fn run(&self, job: DeviceJob) {
         let attempt = job.assignment.attempt;
         let device = job.assignment.devices.first().copied().unwrap_or_default();
-        match self.queue(device) {
-            Ok(queue) => queue.add(job),
-            Err(why) => {
-                let result = Err(Failure::new(FailureKind::Spawn, why));
-                let landing = Landing { attempt, device, result, run_time: Duration::ZERO };
-                let _ = self.news.send(News::Landed(vec![landing]));
-            }
+        if let Err(failure) = self.enqueue(device, job) {
+            let landing =
+                Landing { attempt, device, result: Err(failure), run_time: Duration::ZERO };
+            let _ = self.news.send(News::Landed(vec![landing]));
         }
     }
 
-    fn queue(&self, device: DeviceIndex) -> Result<&Queue, String> {
-        let seat = self.seats.get(usize::from(device.0));
-        let seat = seat.ok_or_else(|| format!("there is no device {}", device.0))?;
-        if let Some(queue) = seat.queue.get() {
+    fn enqueue(&self, device: DeviceIndex, job: DeviceJob) -> Result<(), Failure> {
+        let place = self.places.get(usize::from(device.0)).ok_or_else(|| {
+            Failure::new(FailureKind::Spawn, format!("there is no device {}", device.0))
+        })?;
+        let seat = place.enter(job.assignment.attempt)?;
+        seat.queue(&self.news)?.add(job);
+        Ok(())
+    }
+}
+
+impl Seat {
+    fn new(unit: Unit) -> Arc<Self> {
+        Arc::new(Seat { unit: Arc::new(unit), queue: OnceLock::new() })
+    }
+
+    fn queue(&self, news: &mpsc::UnboundedSender<News>) -> Result<&Queue, Failure> {
+        if let Some(queue) = self.queue.get() {
             return Ok(queue);
         }
-        let queue = Queue::start(Arc::clone(&seat.unit), self.news.clone())
-            .map_err(|error| format!("no thread for device {}: {error}", device.0))?;
-        Ok(seat.queue.get_or_init(|| queue))
+        let queue = Queue::start(Arc::clone(&self.unit), news.clone()).map_err(|error| {
+            Failure::new(FailureKind::Spawn, format!("no thread for a device: {error}"))
+        })?;
+        Ok(self.queue.get_or_init(|| queue))
     }
+}
+
+/// What is offered of a device's memory: what others leave, less a reserve.
+fn offered_bytes(device: &Device) -> Result<u64, drawloom_cuda::Error> {
+    Ok(device.free_bytes()? / 100 * (100 - RESERVE_SHARE))
 }
 
 impl Operand {
@@ -182,7 +227,7 @@ fn find() -> Vec<Arc<Device>> {
     match devices() {
         Ok(found) => found,
         Err(Missing::NoLibrary) => {
-            tracing::debug!("no GPUs: there is no libcuda");
+            tracing::info!("no GPUs: there is no libcuda");
             Vec::new()
         }
         Err(why) => {

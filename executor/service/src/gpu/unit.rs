@@ -1,23 +1,25 @@
 //! A device and its memory: bringing operands there, and making room.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use drawloom_cuda::{Buffer, Device, Error};
 use drawloom_executor_core::Event;
 use drawloom_model::{
-    DeviceIndex, DeviceUsage, Failure, FailureKind, ObjectKey, ObjectType, Value,
+    DeviceCapacity, DeviceIndex, DeviceUsage, Failure, FailureKind, ObjectKey, ObjectType, Value,
 };
 use tokio::sync::mpsc;
 
 use super::Operand;
+use super::health::Place;
 use super::vram::{Standing, Victim, Vram};
 use crate::driver::News;
 use crate::store::{Kept, Resident, Store};
 
 /// A device that the executor offers.
 pub(super) struct Unit {
+    place: Weak<Place>,
     pub index: DeviceIndex,
     pub device: Arc<Device>,
     pub offered_bytes: u64,
@@ -41,6 +43,7 @@ struct Counts {
 
 impl Unit {
     pub(super) fn new(
+        place: Weak<Place>,
         index: DeviceIndex,
         device: Arc<Device>,
         offered_bytes: u64,
@@ -48,7 +51,17 @@ impl Unit {
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
         let (vram, counts) = (Mutex::default(), Counts::default());
-        Unit { index, device, offered_bytes, store, news, vram, counts }
+        Unit { place, index, device, offered_bytes, store, news, vram, counts }
+    }
+
+    /// What it offers.
+    pub(super) fn capacity(&self) -> DeviceCapacity {
+        let (major, minor) = self.device.properties().compute_capability;
+        DeviceCapacity {
+            milli: 1000,
+            vram_bytes: self.offered_bytes,
+            compute_capability: u16::try_from(major * 10 + minor).unwrap_or(u16::MAX),
+        }
     }
 
     pub(super) fn vram(&self) -> MutexGuard<'_, Vram> {
@@ -93,7 +106,13 @@ impl Unit {
                 Ok(Arc::clone(resident))
             }
             Kept::Device(resident) => {
-                let receive = || self.device.receive(resident.buffer());
+                // Where the other device fails, this one does not.
+                let receive = || {
+                    self.device.receive(resident.buffer()).map_err(|error| match error.fault() {
+                        Some(_) => Error::Source(error.to_string()),
+                        None => error,
+                    })
+                };
                 let buffer = self.making_room(receive, wait)?;
                 self.note(&self.counts.received, "device", &buffer);
                 let object_type = resident.object_type.clone();
@@ -209,8 +228,12 @@ impl Unit {
         }
     }
 
-    /// What is told of a call that failed.
+    /// What is told of a call that failed. Where the device is of no more use, it is out of service
+    /// before anybody is told.
     pub(super) fn failure(&self, kernel: &str, error: &Error) -> Failure {
+        if let Some(place) = self.place.upgrade() {
+            place.judge(error);
+        }
         let name = &self.device.properties().name;
         match error {
             Error::OutOfMemory { .. } => {
@@ -226,7 +249,14 @@ impl Unit {
             Error::Plan(error) => Failure::new(FailureKind::Application, error.to_string()),
             Error::Device { .. } => {
                 let message = format!("kernel {kernel} on {name}: {error}");
-                Failure::new(FailureKind::Application, message)
+                let kind = match error.fault() {
+                    Some(_) => FailureKind::DeviceLost,
+                    None => FailureKind::Application,
+                };
+                Failure::new(kind, message)
+            }
+            Error::Source(_) => {
+                Failure::new(FailureKind::ObjectLost, format!("kernel {kernel}: {error}"))
             }
         }
     }

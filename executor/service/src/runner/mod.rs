@@ -6,6 +6,7 @@ mod mapped;
 mod process;
 mod scratch;
 mod vfork;
+mod visible;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

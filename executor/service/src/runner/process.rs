@@ -16,6 +16,7 @@ use rustix::thread::CpuSet;
 use super::child::{Capture, Confinement, Ended, Keep, Running};
 use super::mapped::Mappings;
 use super::scratch::Scratch;
+use super::visible::variables;
 use super::{Job, RunContext};
 use crate::Config;
 use crate::cgroup::{Group, GroupLimits};
@@ -114,7 +115,7 @@ pub(crate) fn prepare(
         inherited: inherited.files,
         file_bytes: inherited.file_bytes,
     };
-    let command = command(spec, place, scratch, &quarters.config)?;
+    let command = command(spec, place, scratch, quarters)?;
     Ok(Prepared { command, confinement, group })
 }
 
@@ -147,7 +148,7 @@ fn command(
     spec: &ProcessSpec,
     place: &Place<'_>,
     scratch: &Scratch,
-    config: &Config,
+    quarters: &Quarters,
 ) -> Result<Command, Failure> {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(Failure::new(
@@ -164,7 +165,6 @@ fn command(
     }
     let attempt = place.attempt;
     let cores = place.cores.iter().map(u32::to_string).collect::<Vec<_>>();
-    let devices = place.devices.iter().map(|device| device.0.to_string()).collect::<Vec<_>>();
     let threads = (cores.len() as u64).max(place.request.cpu_milli.div_ceil(MILLI)).max(1);
     command
         .env("TMPDIR", scratch.temporary())
@@ -173,9 +173,9 @@ fn command(
         .env("DRAWLOOM_ATTEMPT", attempt.number.to_string())
         .env("DRAWLOOM_CORES", cores.join(","))
         .env("OMP_NUM_THREADS", threads.to_string())
-        .env("CUDA_VISIBLE_DEVICES", devices.join(","));
+        .envs(variables(place.devices, &quarters.device_uuids, place.request.gpu.as_ref()));
     if spec.spawns {
-        introduce(&mut command, place, config)?;
+        introduce(&mut command, place, &quarters.config)?;
     }
     command.envs(&spec.env);
     Ok(command)

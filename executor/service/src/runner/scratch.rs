@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn paths_stay_inside() {
-        let quarters = Quarters::new(Config::default());
+        let quarters = Quarters::new(Config::default(), Vec::new());
         let scratch = Scratch::new(&ProcessSpec::default(), &quarters).expect("a place");
         for path in ["../x", "/etc/passwd", "a/../../x", ""] {
             let failure = scratch.write(path, b"").expect_err(path);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn rooms_are_used_again_only_where_nothing_was_left() {
-        let quarters = Quarters::new(Config::default());
+        let quarters = Quarters::new(Config::default(), Vec::new());
         let scratch = || Scratch::new(&ProcessSpec::default(), &quarters).expect("a place");
         let first = scratch().work;
         assert_eq!(scratch().work, first);

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 pub const JOB: JobKey = JobKey { slot: 1, generation: 0 };
 
 /// Far longer than anything takes; only a test that hangs gets here.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Loom {
     pub handle: Handle,

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drawloom_model::{
-    Capacity, DeviceCapacity, DeviceIndex, ExecutorId, ExecutorInfo, MILLI, ResourceRequest, Shared,
+    Capacity, DeviceCapacity, DeviceIndex, ExecutorId, ExecutorInfo, LinkKind, MILLI,
+    ResourceRequest, Shared,
 };
 use smallvec::SmallVec;
 
@@ -114,7 +115,8 @@ fn islands(room: &Room) -> impl Iterator<Item = Room> {
     let count = room.free.devices.len();
     let mut island_of: Vec<usize> = (0..count).collect();
     let links = room.info.devices.iter().enumerate().flat_map(|(index, device)| {
-        device.links.iter().map(move |peer| (index, usize::from(peer.0)))
+        let direct = device.links.iter().filter(|link| link.kind == LinkKind::NvLink);
+        direct.map(move |link| (index, usize::from(link.to.0)))
     });
     for (a, b) in links {
         if a < count && b < count {

@@ -265,9 +265,11 @@ impl Scheduler {
         self.end_job_if_complete(now, actor.job, commands);
     }
 
-    /// Whether an actor that was told to end is gone with its executor: it has ended as it should.
+    /// Whether an actor that was told to end is gone with its executor or device: it has ended as
+    /// it should.
     pub(super) fn was_stopped(&self, actor: TaskKey, failure: &Failure) -> bool {
-        failure.kind == FailureKind::ExecutorLost && self.is_stopping(actor)
+        matches!(failure.kind, FailureKind::ExecutorLost | FailureKind::DeviceLost)
+            && self.is_stopping(actor)
     }
 
     /// Tells the job's actors to end once nothing else of it is left.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    ExecutorId, ExecutorInfo, Failure, FailureKind, FromExecutor, ObjectKey, ObjectReport, Time,
+    DeviceCapacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, FailureKind, FromExecutor,
+    ObjectKey, ObjectReport, Time,
 };
 
 use super::Scheduler;
@@ -67,8 +68,28 @@ impl Scheduler {
             FromExecutor::Checkpointed { attempt, state } => {
                 self.on_checkpointed(executor, attempt, state, commands);
             }
+            FromExecutor::DeviceChanged { device, capacity } => {
+                self.on_device_changed(executor, device, capacity);
+            }
             FromExecutor::DrainRequested => self.drain(executor, commands),
         }
+    }
+
+    /// What can run on the executor may be something else now. Attempts that it cannot go on with
+    /// it gives back itself.
+    fn on_device_changed(
+        &mut self,
+        executor: ExecutorId,
+        device: DeviceIndex,
+        offered: DeviceCapacity,
+    ) {
+        let Some(info) = self.cluster.set_device(executor, device, offered) else { return };
+        self.classes.leave(executor);
+        if self.cluster.executor(executor).is_some_and(|entry| !entry.draining) {
+            self.classes.join(executor, &info);
+        }
+        self.capacity_came_back = true;
+        self.promote(executor);
     }
 
     fn on_replica_added(

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use drawloom_model::{
-    Capacity, Constraints, DeviceCapacity, DeviceInfo, DeviceKind, ExecutorInfo, GpuRequest, MILLI,
-    NumaNode, Shared, Topology,
+    Capacity, Constraints, DeviceCapacity, DeviceInfo, DeviceLink, ExecutorInfo, GpuRequest,
+    LinkKind, MILLI, NumaNode, Shared, Topology,
 };
 use proptest::prelude::*;
 
@@ -185,11 +185,14 @@ fn members_share_a_label_where_they_can() {
 /// An executor of four devices: two on each of two memory nodes, and links across the nodes.
 fn four_devices() -> ExecutorInfo {
     let device = DeviceCapacity { milli: 1000, vram_bytes: 100, compute_capability: 80 };
+    let link = |from: u16, to: u16| {
+        let kind = if to == (from + 2) % 4 { LinkKind::NvLink } else { LinkKind::Node };
+        DeviceLink { to: DeviceIndex(to), kind }
+    };
     let info = |index: u16| DeviceInfo {
-        name: "gpu".into(),
-        kind: DeviceKind::Cuda,
         numa_node: Some(u32::from(index / 2)),
-        links: vec![DeviceIndex((index + 2) % 4)],
+        links: (0..4).filter(|to| *to != index).map(|to| link(index, to)).collect(),
+        ..DeviceInfo::named("gpu")
     };
     let node = |id| NumaNode { id, cores: vec![0, 1], memory_bytes: u64::MAX };
     ExecutorInfo {
