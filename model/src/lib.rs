@@ -5,7 +5,9 @@
 
 mod actor;
 mod attribute;
+mod cuda;
 mod executor;
+mod expression;
 mod failure;
 mod gang;
 mod graph;
@@ -23,7 +25,11 @@ pub use actor::{
     CallSpec, DEFAULT_MAILBOX, Lifetime, MAILBOX_LIMIT, WhenFull,
 };
 pub use attribute::{Attribute, Attributes};
+pub use cuda::{
+    CUDA_SOURCE_LIMIT_BYTES, CudaArgument, CudaScalar, CudaSource, CudaSpec, CudaValue, Real,
+};
 pub use executor::{DeviceInfo, DeviceKind, ExecutorInfo, NumaNode};
+pub use expression::{Expression, ExpressionError, Scope};
 pub use failure::{Failure, FailureKind, FailureKinds};
 pub use gang::{Demand, Gang, GangStrategy, Shared, Topology};
 pub use graph::{Input, JobOptions, Literal, NamedOutput, OnFailure, Task, TaskGraph};

@@ -46,6 +46,8 @@ pub enum Runner {
     Kernel(Box<str>),
     /// Run processes.
     Process,
+    /// Run a user's CUDA kernel of this name: whoever has the device that is asked for.
+    Cuda(Box<str>),
     /// Make a native actor of this type.
     Actor(Box<str>),
     /// Be where the actor is whose method of this name is called.
@@ -252,7 +254,11 @@ impl ClassVariant {
             Runner::Actor(name) if !info.actors.iter().any(|actor| **actor == **name) => {
                 return Some(ObstacleCause::CannotRun(format!("actors of type {name:?}")));
             }
-            Runner::Kernel(_) | Runner::Process | Runner::Actor(_) | Runner::Call(_) => {}
+            Runner::Kernel(_)
+            | Runner::Process
+            | Runner::Cuda(_)
+            | Runner::Actor(_)
+            | Runner::Call(_) => {}
         }
         info.capacity.shortfall(&self.request).map(ObstacleCause::TooSmall)
     }
@@ -262,6 +268,7 @@ fn runner(run: &Run) -> Runner {
     match run {
         Run::Kernel(call) => Runner::Kernel(call.name.as_str().into()),
         Run::Process(_) => Runner::Process,
+        Run::Cuda(cuda) => Runner::Cuda(cuda.entry.as_str().into()),
         Run::Actor(actor) => match &actor.kind {
             ActorKind::Native { type_name, .. } => Runner::Actor(type_name.as_str().into()),
             ActorKind::Process(_) => Runner::Process,

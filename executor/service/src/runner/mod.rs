@@ -161,6 +161,9 @@ impl RunContext {
                 Some(device) => self.run_on_device(call, *device, job),
                 None => kernel::run(call, job, self),
             },
+            Run::Cuda(_) => {
+                Err(Failure::new(FailureKind::Spawn, "this executor runs no CUDA code of users"))
+            }
             Run::Process(_) if !self.quarters.config.runs_processes => {
                 Err(Failure::new(FailureKind::Spawn, "this executor runs no processes"))
             }
