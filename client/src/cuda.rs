@@ -144,7 +144,13 @@ impl CudaKernel {
         shape: impl IntoIterator<Item = E>,
     ) -> Self {
         let shape = self.extents(name, shape);
-        self.argument(name, CudaValue::Output { dtype, shape })
+        self.argument(name, CudaValue::Output { dtype: Some(dtype), shape })
+    }
+
+    /// The next parameter points to the next of the task's outputs: a blob of so many bytes.
+    pub fn blob(mut self, name: &str, bytes: impl IntoExpression) -> Self {
+        let shape = self.extents(name, [bytes]);
+        self.argument(name, CudaValue::Output { dtype: None, shape })
     }
 
     /// The next parameter is an `int`.

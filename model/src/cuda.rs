@@ -52,8 +52,8 @@ pub enum CudaValue {
     Input(DType),
     /// The address of the next of the task's outputs, whose elements are 0.
     Output {
-        /// The type of its elements.
-        dtype: DType,
+        /// The type of its elements; where there is none, the output is a blob of as many bytes.
+        dtype: Option<DType>,
         /// Its extents, outermost first.
         shape: Vec<Expression>,
     },

@@ -99,7 +99,8 @@ fn cuda() -> impl Strategy<Value = Run> {
     ];
     let value = prop_oneof![
         dtype().prop_map(CudaValue::Input),
-        (dtype(), extents()).prop_map(|(dtype, shape)| CudaValue::Output { dtype, shape }),
+        (option::of(dtype()), extents())
+            .prop_map(|(dtype, shape)| CudaValue::Output { dtype, shape }),
         scalar.prop_map(CudaValue::Scalar),
     ];
     let argument = (name(), value).prop_map(|(name, value)| CudaArgument { name, value });

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream};
 use cudarc::nvrtc::Ptx;
-use drawloom_kernels_gpu::Module;
+use drawloom_kernels_gpu::{Launch, Limits, Module, ModuleRef};
 
+use crate::users::Users;
 use crate::{Buffer, Error};
 
 /// What a device is.
@@ -37,6 +38,7 @@ pub struct Device {
     copy_in: Arc<CudaStream>,
     copy_out: Arc<CudaStream>,
     functions: Mutex<Functions>,
+    users: Users,
 }
 
 #[derive(Default)]
@@ -75,7 +77,8 @@ impl Device {
             name,
         };
         let (copy_in, copy_out) = (stream()?, stream()?);
-        Ok(Device { properties, context, copy_in, copy_out, functions: Mutex::default() })
+        let users = Users::new(&context)?;
+        Ok(Device { properties, context, copy_in, copy_out, functions: Mutex::default(), users })
     }
 
     /// What it is.
@@ -141,12 +144,21 @@ impl Device {
             .map_err(Error::memory("allocate memory", len as u64))
     }
 
+    /// What the device can launch.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.users.limits
+    }
+
+    /// The kernel of a launch.
+    pub(crate) fn kernel(&self, launch: &Launch) -> Result<CudaFunction, Error> {
+        match &launch.module {
+            ModuleRef::Catalogue(module) => self.function(module, &launch.entry),
+            ModuleRef::Users(module) => self.users.function(&self.context, module, launch),
+        }
+    }
+
     /// A kernel, whose module is loaded once.
-    pub(crate) fn function(
-        &self,
-        module: &'static Module,
-        entry: &str,
-    ) -> Result<CudaFunction, Error> {
+    fn function(&self, module: &'static Module, entry: &str) -> Result<CudaFunction, Error> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (module.name, entry.to_owned());
         if let Some(function) = functions.by_name.get(&key) {

@@ -10,11 +10,16 @@ mod device;
 mod error;
 mod lane;
 mod probe;
+mod recent;
 mod simulated;
+mod source;
+mod users;
 
 pub use buffer::Buffer;
 pub use device::{Device, Properties};
+pub use drawloom_kernels_gpu::Plan;
 pub use error::Error;
 pub use lane::{Flight, Lane};
 pub use probe::{Missing, devices};
 pub use simulated::simulate;
+pub use source::{Compiler, Settings};

@@ -80,7 +80,9 @@ fn argument(entry: &ArgumentEntry) -> Checked<CudaArgument> {
             no_value()?;
             let shape = entry.shape.as_ref();
             let shape = shape.ok_or_else(|| Fault::new("an output needs one").under("shape"))?;
-            (name, CudaValue::Output { dtype: element()?, shape: shape.0.clone() })
+            let is_blob = entry.dtype == "blob";
+            let dtype = if is_blob { None } else { Some(element()?) };
+            (name, CudaValue::Output { dtype, shape: shape.0.clone() })
         }
         (None, None, Some(name)) => {
             no_shape()?;

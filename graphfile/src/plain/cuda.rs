@@ -46,7 +46,8 @@ pub(crate) struct ArgumentEntry {
     pub output: Option<String>,
     /// The name of a number.
     pub scalar: Option<String>,
-    /// The type of the elements, or of the number: of i32, u32, i64, u64, f32 and f64.
+    /// The type of the elements, `blob` for an output of mere bytes, or the type of the number: one of
+    /// i32, u32, i64, u64, f32 and f64.
     pub dtype: String,
     /// The extents of an output, outermost first.
     pub shape: Option<ExtentsEntry>,

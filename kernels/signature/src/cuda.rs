@@ -17,6 +17,8 @@ const THREADS_LIMIT: u64 = 1024;
 pub struct CudaCall {
     /// The outputs' types.
     pub outputs: Vec<ValueType>,
+    /// How many bytes each has, which the type of a blob does not tell.
+    pub output_bytes: Vec<Option<u64>>,
     /// How many blocks there are along each axis.
     pub grid: [Option<u32>; 3],
     /// How many threads a block has along each axis.
@@ -69,7 +71,7 @@ impl CudaCall {
         let mut scope = scope(spec, inputs)?;
         let (mut taken, mut made) = (0..inputs.len(), 0..);
         let mut parameters = Vec::with_capacity(spec.arguments.len());
-        let mut outputs = Vec::new();
+        let (mut outputs, mut output_bytes) = (Vec::new(), Vec::new());
         for (place, argument) in spec.arguments.iter().enumerate() {
             let field = format!("arguments[{place}].value");
             parameters.push(match &argument.value {
@@ -80,11 +82,14 @@ impl CudaCall {
         }
         for (place, argument) in spec.arguments.iter().enumerate() {
             if let CudaValue::Output { dtype, shape } = &argument.value {
-                outputs.push(output(*dtype, shape, place, &scope)?);
+                let (value_type, bytes) = output(*dtype, shape, place, &scope)?;
+                outputs.push(value_type);
+                output_bytes.push(bytes);
             }
         }
         let call = CudaCall {
             outputs,
+            output_bytes,
             grid: extents("grid", &spec.grid, GRID_LIMITS, &scope)?,
             block: extents("block", &spec.block, BLOCK_LIMITS, &scope)?,
             shared_bytes: number("shared_bytes", &spec.shared_bytes, &scope)?,
@@ -163,23 +168,27 @@ fn parameter(
     })
 }
 
+/// An output's type and size.
 fn output(
-    dtype: DType,
+    dtype: Option<DType>,
     shape: &[Expression],
     place: usize,
     scope: &Scope,
-) -> Result<ValueType, CudaError> {
+) -> Result<(ValueType, Option<u64>), CudaError> {
     let extent = |(axis, extent): (usize, &Expression)| {
         number::<u64>(&format!("arguments[{place}].shape[{axis}]"), extent, scope)
     };
     let extents: Vec<Option<u64>> =
         shape.iter().enumerate().map(extent).collect::<Result<_, _>>()?;
-    let value_type = ValueType::Tensor { dtype: Some(dtype), extents: Some(extents) };
-    if value_type.least_bytes().is_none_or(|bytes| bytes > TENSOR_LIMIT_BYTES) {
+    let is_known = extents.iter().all(Option::is_some);
+    let value_type = ValueType::Tensor { dtype: dtype.or(Some(DType::U8)), extents: Some(extents) };
+    let bytes = value_type.least_bytes().filter(|bytes| *bytes <= TENSOR_LIMIT_BYTES);
+    let Some(bytes) = bytes else {
         let message = format!("{value_type} is larger than the limit of 1 TiB");
         return Err(CudaError::new(format!("arguments[{place}].shape"), message));
-    }
-    Ok(value_type)
+    };
+    let value_type = if dtype.is_some() { value_type } else { ValueType::Blob };
+    Ok((value_type, is_known.then_some(bytes)))
 }
 
 /// The extents of a grid or of a block: 1 along the axes that are not told.
@@ -256,7 +265,7 @@ mod tests {
             arguments: vec![
                 argument("n", CudaValue::Scalar(CudaScalar::U32(of("len(x)")))),
                 argument("x", CudaValue::Input(DType::F32)),
-                argument("y", CudaValue::Output { dtype: DType::F16, shape }),
+                argument("y", CudaValue::Output { dtype: Some(DType::F16), shape }),
                 argument("bytes", CudaValue::Input(DType::U8)),
                 argument("rate", CudaValue::Scalar(CudaScalar::F32(Real::Constant(0.1)))),
             ],
@@ -272,6 +281,7 @@ mod tests {
     fn what_is_known_is_told() {
         let call = CudaCall::new(&spec(), &inputs([100, 30])).expect("a call");
         assert_eq!(call.outputs, [ValueType::tensor(DType::F16, [100, 60])]);
+        assert_eq!(call.output_bytes, [Some(12_000)]);
         assert_eq!(call.grid, [Some(12), Some(1), Some(1)]);
         assert_eq!(call.block, [Some(32), Some(8), Some(1)]);
         let parameters = [
@@ -286,6 +296,19 @@ mod tests {
         let call = CudaCall::new(&spec(), &[rows, ValueType::Unknown]).expect("a call");
         assert_eq!(call.outputs[0].to_string(), "f16[?, 60]");
         assert_eq!((call.grid[0], call.parameters[0]), (None, None));
+        assert_eq!(call.output_bytes, [None]);
+    }
+
+    #[test]
+    fn blobs_have_sizes_too() {
+        let mut spec = spec();
+        let shape = vec![of("2"), of("n + 1")];
+        spec.arguments[2].value = CudaValue::Output { dtype: None, shape };
+        let call = CudaCall::new(&spec, &inputs([3, 3])).expect("a call");
+        assert_eq!(
+            (&call.outputs[..], &call.output_bytes[..]),
+            (&[ValueType::Blob][..], &[Some(20)][..])
+        );
     }
 
     #[test]
@@ -318,7 +341,7 @@ mod tests {
         let huge = told(
             &|spec| {
                 let shape = vec![of("1000000"), of("1000000")];
-                spec.arguments[2].value = CudaValue::Output { dtype: DType::F16, shape };
+                spec.arguments[2].value = CudaValue::Output { dtype: Some(DType::F16), shape };
             },
             small,
         );

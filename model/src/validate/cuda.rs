@@ -183,7 +183,7 @@ mod tests {
             arguments: vec![
                 argument("n", CudaValue::Scalar(CudaScalar::I32(of("len(x)")))),
                 argument("x", CudaValue::Input(DType::F32)),
-                argument("y", CudaValue::Output { dtype: DType::F32, shape: vec![of("n")] }),
+                argument("y", CudaValue::Output { dtype: Some(DType::F32), shape: vec![of("n")] }),
             ],
             options: vec!["--use_fast_math".to_owned(), "-DN=3".to_owned()],
         }

@@ -55,7 +55,7 @@ impl From<&CudaArgument> for v1::CudaArgument {
         let value = match &argument.value {
             CudaValue::Input(dtype) => WireValue::Input(v1::DType::from(*dtype).into()),
             CudaValue::Output { dtype, shape } => WireValue::Output(v1::CudaOutput {
-                dtype: v1::DType::from(*dtype).into(),
+                dtype: dtype.map_or(v1::DType::Unspecified, Into::into).into(),
                 shape: texts(shape),
             }),
             CudaValue::Scalar(scalar) => WireValue::Scalar(scalar.into()),
@@ -73,7 +73,7 @@ impl TryFrom<v1::CudaArgument> for CudaArgument {
             WireValue::Output(output) => {
                 let shape = each(output.shape, "shape", 0, expression);
                 CudaValue::Output {
-                    dtype: element(output.dtype, "output.dtype")?,
+                    dtype: dtype(output.dtype, "output.dtype")?,
                     shape: shape.map_err(|error| error.within("output"))?,
                 }
             }

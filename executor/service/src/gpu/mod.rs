@@ -3,18 +3,20 @@
 //! A kernel's inputs are copied to its device unless they are there already; its outputs stay there
 //! for those to come, and are copied to the store, where everybody else finds them.
 
+mod source;
 mod vram;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use drawloom_cuda::{Buffer, Device, Error, Lane, Missing, devices};
+use drawloom_cuda::{Buffer, Compiler, Device, Error, Lane, Missing, devices};
 use drawloom_executor_core::RoomFor;
 use drawloom_model::{
     AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceKind, Failure, FailureKind,
-    KernelCall, ObjectKey, ObjectType, Value,
+    ObjectKey, ObjectType, Value,
 };
 
 use crate::store::Store;
+pub(crate) use source::Code;
 use vram::Vram;
 
 /// What is left of a device's memory for the driver's own needs, in hundredths.
@@ -24,6 +26,8 @@ const RESERVE_SHARE: u64 = 5;
 #[derive(Default)]
 pub(crate) struct Devices {
     units: Vec<Unit>,
+    /// Of users' source.
+    compiler: Compiler,
 }
 
 /// A device and what is kept for it.
@@ -63,7 +67,7 @@ impl Devices {
             tracing::info!(name = %properties.name, uuid = %properties.uuid, "offers a GPU");
             Some(Unit { device, offered_bytes, vram: Mutex::default(), lanes: Mutex::default() })
         });
-        Devices { units: units.collect() }
+        Devices { units: units.collect(), compiler: Compiler::default() }
     }
 
     /// Whether there are none.
@@ -111,16 +115,16 @@ impl Devices {
     /// the keys from the first on. On a thread that may block.
     pub(crate) fn run(
         &self,
-        call: &KernelCall,
+        code: Code<'_>,
         work: &Work<'_>,
         store: &Store,
     ) -> Result<Vec<Value>, Failure> {
         let unit = self.units.get(usize::from(work.device.0)).ok_or_else(|| {
             Failure::new(FailureKind::Spawn, format!("there is no device {}", work.device.0))
         })?;
-        let failed = |error| unit.failure(call, &error);
+        let failed = |error| unit.failure(code, &error);
         let mut lane = unit.lane().map_err(failed)?;
-        let result = unit.run(call, work, &mut lane);
+        let result = unit.run(code, &self.compiler, work, &mut lane);
         // A lane is whole after whatever failed, or its device is not, and then all of them fail.
         unit.lanes().push(lane);
         let values =
@@ -161,13 +165,12 @@ impl Unit {
 
     fn run(
         &self,
-        call: &KernelCall,
+        code: Code<'_>,
+        compiler: &Compiler,
         work: &Work<'_>,
         lane: &mut Lane,
     ) -> Result<Vec<(ObjectType, Buffer)>, Error> {
-        let types: Vec<ObjectType> =
-            work.inputs.iter().map(|(_, value)| value.object_type.clone()).collect();
-        let plan = lane.plan(call, &types)?;
+        let plan = code.plan(lane, compiler, work.inputs.iter().map(|(_, value)| *value))?;
         let inputs = work.inputs.iter().map(|(object, value)| self.input(*object, value));
         let inputs = inputs.collect::<Result<Vec<Buffer>, Error>>()?;
         let flight = self.making_room(|| lane.launch(&plan, &inputs))?;
@@ -235,23 +238,27 @@ impl Unit {
         Ok(values)
     }
 
-    fn failure(&self, call: &KernelCall, error: &Error) -> Failure {
+    fn failure(&self, code: Code<'_>, error: &Error) -> Failure {
+        let kernel = code.name();
         let name = &self.device.properties().name;
         match error {
             Error::OutOfMemory { .. } => {
                 let (kept, offered) = (self.vram().bytes(), self.offered_bytes);
                 let message = format!(
-                    "kernel {}: {error}; {name} offers {offered}, {kept} of it hold objects",
-                    call.name
+                    "kernel {kernel}: {error}; {name} offers {offered}, {kept} of it hold objects"
                 );
                 Failure::new(FailureKind::OutOfMemory, message)
             }
             Error::Data(message) => {
-                Failure::new(FailureKind::Application, format!("{}: {message}", call.name))
+                Failure::new(FailureKind::Application, format!("{kernel}: {message}"))
             }
+            Error::User(_) | Error::Compile(_) => {
+                Failure::new(FailureKind::Application, format!("{kernel}: {error}"))
+            }
+            Error::NoCompiler(_) => Failure::new(FailureKind::Spawn, format!("{kernel}: {error}")),
             Error::Plan(error) => Failure::new(FailureKind::Application, error.to_string()),
             Error::Device { .. } => {
-                let message = format!("kernel {} on {name}: {error}", call.name);
+                let message = format!("kernel {kernel} on {name}: {error}");
                 Failure::new(FailureKind::Application, message)
             }
         }

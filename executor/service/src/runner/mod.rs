@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use drawloom_executor_core::Cores;
 use drawloom_model::{
-    Assignment, AttemptId, DeviceIndex, Failure, FailureKind, InputSource, KernelCall, Run, Value,
+    Assignment, AttemptId, DeviceIndex, Failure, FailureKind, InputSource, Run, Value,
 };
 use tokio::sync::mpsc;
 
 use crate::cancellation::Cancellation;
 use crate::driver::News;
-use crate::gpu::{Devices, Work};
+use crate::gpu::{Code, Devices, Work};
 use crate::quarters::Quarters;
 use crate::store::Store;
 pub(crate) use child::confine;
@@ -158,12 +158,15 @@ impl RunContext {
                 Err(Failure::new(FailureKind::Application, "cancelled"))
             }
             Run::Kernel(call) => match job.assignment.devices.first() {
-                Some(device) => self.run_on_device(call, *device, job),
+                Some(device) => self.run_on_device(Code::Kernel(call), *device, job),
                 None => kernel::run(call, job, self),
             },
-            Run::Cuda(_) => {
-                Err(Failure::new(FailureKind::Spawn, "this executor runs no CUDA code of users"))
-            }
+            Run::Cuda(spec) => match job.assignment.devices.first() {
+                Some(device) => self.run_on_device(Code::Users(spec), *device, job),
+                None => {
+                    Err(Failure::new(FailureKind::Spawn, "CUDA code runs on a GPU; none is given"))
+                }
+            },
             Run::Process(_) if !self.quarters.config.runs_processes => {
                 Err(Failure::new(FailureKind::Spawn, "this executor runs no processes"))
             }
@@ -173,8 +176,11 @@ impl RunContext {
             }
         };
         // Executables' names come from users: as a label they would be without number.
-        let label =
-            if matches!(variant.run, Run::Kernel(_)) { variant.run.name() } else { "process" };
+        let label = match &variant.run {
+            Run::Kernel(call) => &call.name,
+            Run::Cuda(_) => "cuda",
+            Run::Process(_) | Run::Actor(_) | Run::Call(_) => "process",
+        };
         (label, result.and_then(|outputs| check_count(outputs, template.outputs)))
     }
 }
@@ -182,7 +188,7 @@ impl RunContext {
 impl RunContext {
     fn run_on_device(
         &self,
-        call: &KernelCall,
+        code: Code<'_>,
         device: DeviceIndex,
         job: &Job,
     ) -> Result<Vec<Value>, Failure> {
@@ -196,7 +202,7 @@ impl RunContext {
             inputs: objects.zip(&job.inputs).collect(),
             first_output: job.assignment.first_output,
         };
-        self.devices.run(call, &work, &self.store)
+        self.devices.run(code, &work, &self.store)
     }
 }
 
