@@ -1,7 +1,7 @@
 //! NVRTC, which compiles CUDA C++ to PTX.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -42,8 +42,9 @@ pub(super) struct Nvrtc {
     architectures: Vec<u32>,
     /// The folder of CUDA's headers, where there is one.
     headers: Option<PathBuf>,
-    /// The functions above are of this library.
-    _library: Library,
+    /// The functions above are of this library. It is never unloaded: threads that it has run on still
+    /// call it when they end.
+    _library: ManuallyDrop<Library>,
 }
 
 /// A function of the library.
@@ -72,7 +73,7 @@ impl Nvrtc {
             version: format!("{major}.{minor}"),
             architectures: architectures(&library)?,
             headers: headers(&library),
-            _library: library,
+            _library: ManuallyDrop::new(library),
         })
     }
 
