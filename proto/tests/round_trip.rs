@@ -420,6 +420,7 @@ fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
                 actors: kernels.clone(),
                 kernels,
                 runs_processes,
+                compiles_cuda: cpu_milli % 2 == 0,
             }
         })
 }

@@ -70,6 +70,23 @@ fn what_does_not_compile_fails_with_its_line_and_is_not_tried_again() {
 }
 
 #[test]
+fn without_a_compiler_the_variant_for_cpus_runs() {
+    let said = |file: &str| {
+        let mut command = drawloom();
+        command.env("DRAWLOOM_NVRTC", "/nowhere/libnvrtc.so.12");
+        let arguments = ["--json", "run", file, "--simulated-gpus", "1"];
+        Said::new(command.args(arguments).output().expect("drawloom starts"))
+    };
+    let relu = said(&example("cuda/relu.toml"));
+    assert_eq!(relu.code, Some(0), "{}", relu.err);
+    let alone = said(kernel("made[0] = 1;", "gpu: 1").path());
+    assert_eq!(alone.code, Some(2), "{}", alone.err);
+    for part in ["cannot run CUDA C++: it has no NVRTC", "nvidia-cuda-nvrtc-cu12", "PTX"] {
+        assert!(alone.err.contains(part), "{}", alone.err);
+    }
+}
+
+#[test]
 fn code_for_gpus_asks_for_one() {
     let said = say(&["run", kernel("made[0] = 1;", "cpu: 1").path()]);
     assert_eq!(said.code, Some(2), "{}", said.err);

@@ -66,7 +66,7 @@ impl Default for Compiler {
 }
 
 impl Compiler {
-    /// A compiler. The library is loaded when it is first needed.
+    /// A compiler. The library is loaded when it is first asked for.
     pub fn new(settings: Settings) -> Self {
         Compiler {
             cache: settings.cache.clone().map(Cache::new),
@@ -74,6 +74,11 @@ impl Compiler {
             nvrtc: Mutex::default(),
             modules: Mutex::new(Recent::new(KEPT)),
         }
+    }
+
+    /// Whether there is a compiler; a line in the log tells why not.
+    pub fn is_there(&self) -> bool {
+        self.nvrtc().inspect_err(|why| tracing::info!(%why, "no CUDA C++")).is_ok()
     }
 
     /// The PTX of a user's kernel for devices of a compute capability.

@@ -75,6 +75,11 @@ impl Devices {
         self.units.is_empty()
     }
 
+    /// Whether CUDA C++ can be compiled for them.
+    pub(crate) fn compile(&self) -> bool {
+        !self.is_empty() && self.compiler.is_there()
+    }
+
     /// What is offered, device by device.
     pub(crate) fn capacities(&self) -> Vec<DeviceCapacity> {
         let capacity = |unit: &Unit| {
