@@ -1,8 +1,13 @@
 //! Users' modules on a device.
 
+use std::ffi::{CString, c_uint, c_void};
+use std::ptr;
 use std::sync::{Arc, Mutex};
 
-use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute_enum as Attribute, CUresult};
+use cudarc::driver::sys::{
+    self, CUdevice_attribute, CUfunction_attribute_enum as Attribute, CUjit_option, CUmodule,
+    CUresult,
+};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, DriverError};
 use cudarc::nvrtc::Ptx;
 use drawloom_kernels_gpu::{CudaError, Launch, Limits, UserModule};
@@ -109,10 +114,44 @@ impl Users {
     }
 }
 
+/// What the driver's assembler says of a text that it has just refused in this thread's context;
+/// nothing where it has no words.
+fn assembler_log(ptx: &str) -> String {
+    const BYTES: usize = 8192;
+    let Ok(text) = CString::new(ptx) else { return String::new() };
+    let mut log = vec![0u8; BYTES];
+    let mut options =
+        [CUjit_option::CU_JIT_ERROR_LOG_BUFFER, CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
+    // The size stands where a pointer would.
+    let mut values = [log.as_mut_ptr().cast(), ptr::without_provenance_mut::<c_void>(BYTES)];
+    let mut module: CUmodule = ptr::null_mut();
+    // SAFETY: the text ends with a zero byte, there are as many values as options, and the buffer has
+    // as many bytes as is told.
+    let status = unsafe {
+        let count = options.len() as c_uint;
+        let (options, values) = (options.as_mut_ptr(), values.as_mut_ptr());
+        sys::cuModuleLoadDataEx(&mut module, text.as_ptr().cast(), count, options, values)
+    };
+    if status == CUresult::CUDA_SUCCESS {
+        // SAFETY: it has just been loaded, and nothing of it is used.
+        let _ = unsafe { sys::cuModuleUnload(module) };
+        return String::new();
+    }
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).trim().to_owned()
+}
+
 /// Why the driver does not load a module.
 fn refused(error: DriverError, module: &UserModule) -> Error {
     let message = match error.0 {
-        CUresult::CUDA_ERROR_INVALID_PTX => "the driver cannot read the PTX",
+        CUresult::CUDA_ERROR_INVALID_PTX
+        | CUresult::CUDA_ERROR_INVALID_IMAGE
+        | CUresult::CUDA_ERROR_INVALID_SOURCE => {
+            let log = assembler_log(&module.ptx);
+            let words = "the driver cannot read the PTX";
+            let message = if log.is_empty() { words.to_owned() } else { format!("{words}: {log}") };
+            return CudaError::new("source", message).into();
+        }
         CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
             "the PTX is of a later version than the driver takes: update the driver, or use an \
              older NVRTC"
