@@ -219,7 +219,7 @@ pub async fn start(
     let Machine { mut info, cores, arena_bytes } = discover(&config);
     let devices = Arc::new(find_devices(&config).await);
     (info.devices, info.capacity.devices) = (devices.infos(), devices.capacities());
-    info.compiles_cuda = devices.compile();
+    info.compiles_cuda = devices.can_compile();
     let (news_sender, news) = mpsc::unbounded_channel();
     let disk = spill_directory(&config);
     let can_spill = disk.is_some();

@@ -28,6 +28,8 @@ pub(crate) struct Devices {
     units: Vec<Unit>,
     /// Of users' source.
     compiler: Compiler,
+    /// Whether it is there.
+    can_compile: bool,
 }
 
 /// A device and what is kept for it.
@@ -67,7 +69,9 @@ impl Devices {
             tracing::info!(name = %properties.name, uuid = %properties.uuid, "offers a GPU");
             Some(Unit { device, offered_bytes, vram: Mutex::default(), lanes: Mutex::default() })
         });
-        Devices { units: units.collect(), compiler: Compiler::default() }
+        let (units, compiler): (Vec<Unit>, _) = (units.collect(), Compiler::default());
+        let can_compile = !units.is_empty() && compiler.is_there();
+        Devices { units, compiler, can_compile }
     }
 
     /// Whether there are none.
@@ -76,8 +80,8 @@ impl Devices {
     }
 
     /// Whether CUDA C++ can be compiled for them.
-    pub(crate) fn compile(&self) -> bool {
-        !self.is_empty() && self.compiler.is_there()
+    pub(crate) fn can_compile(&self) -> bool {
+        self.can_compile
     }
 
     /// What is offered, device by device.
