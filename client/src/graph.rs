@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use drawloom_model::{
-    ActorRef, ActorSpec, Attribute, Attributes, CallSpec, FailureKinds, Gang, GangStrategy, Input,
-    JobOptions, Literal, NamedOutput, ObjectId, ResourceRequest, Run, Task, TaskGraph, Template,
-    Value, Variant,
+    ActorRef, ActorSpec, Attribute, Attributes, CallSpec, CudaSource, CudaSpec, FailureKinds, Gang,
+    GangStrategy, GpuRequest, Input, JobOptions, Literal, NamedOutput, ObjectId, ResourceRequest,
+    Run, Task, TaskGraph, Template, Value, Variant,
 };
 
 use crate::typed::Declared;
@@ -131,6 +131,16 @@ impl GraphBuilder {
     /// A task with everything about how it runs.
     pub fn task_from(&mut self, template: Template) -> TaskBuilder<'_> {
         TaskBuilder { builder: self, template, task: Task::default() }
+    }
+
+    /// A task that runs a CUDA kernel of one's own on a device and a core, unless changed before
+    /// `add`: its inputs are the kernel's, in their order. [`CudaKernel`](crate::CudaKernel) describes kernels.
+    pub fn cuda(&mut self, kernel: CudaSpec) -> TaskBuilder<'_> {
+        let outputs = u16::try_from(kernel.outputs()).unwrap_or(u16::MAX);
+        let gpu = GpuRequest { devices: 1, milli: 1000, vram_bytes: 0, min_compute_capability: 0 };
+        let request = ResourceRequest { gpu: Some(gpu), ..ResourceRequest::cores(1) };
+        let run = Run::Cuda(Box::new(kernel));
+        self.task_from(Template::new(Variant { run, request, cost_hint: None }, outputs))
     }
 
     /// An actor on one core that is never restarted, unless changed before `add`: its inputs are
@@ -329,6 +339,10 @@ fn fingerprint(template: &Template) -> u64 {
                 }
             }
             Run::Process(process) => process.argv.hash(&mut hasher),
+            Run::Cuda(cuda) => {
+                let (CudaSource::Cpp(text) | CudaSource::Ptx(text)) = &cuda.source;
+                text.hash(&mut hasher);
+            }
             Run::Actor(actor) => actor.name.hash(&mut hasher),
             Run::Call(call) => {
                 call.actor.hash(&mut hasher);

@@ -60,6 +60,7 @@
 mod actor;
 mod client;
 mod context;
+mod cuda;
 mod error;
 mod event;
 mod events;
@@ -81,8 +82,11 @@ pub use actor::{
 };
 pub use client::Client;
 pub use context::TaskContext;
+pub use cuda::{CudaKernel, CudaKernelError, IntoExpression};
 /// The words that graphs are made of.
 pub use drawloom_model::{Attributes, Input, JobId, ObjectId, TaskGraph, Value};
+/// What CUDA kernels of one's own are made of.
+pub use drawloom_model::{CudaSpec, DType, Expression, ExpressionError};
 /// How tasks start together.
 pub use drawloom_model::{Demand, Gang, GangStrategy, Shared, Topology};
 pub use error::Error;

@@ -17,6 +17,7 @@ use crate::plain::{GangEntry, ProcessEntry, TaskEntry};
 
 mod actor;
 mod check;
+mod cuda;
 mod template;
 
 pub(crate) use template::output_names;
@@ -120,7 +121,7 @@ impl Builder {
             let limit = self.limits.tasks;
             return Err(Fault::new(format!("the graph has more than {limit} tasks")));
         }
-        let template = template::template(entry, &mut inputs, callee, resolve)?;
+        let template = template::template(entry, &mut inputs, callee, resolve, &self.source)?;
         let index = index as u32;
         if let Some(name) = &entry.name {
             self.claim_name(name, index).map_err(|fault| fault.under("name"))?;

@@ -26,6 +26,8 @@ pub struct ExecutorInfo {
     pub actors: Vec<String>,
     /// Whether it runs processes.
     pub runs_processes: bool,
+    /// Whether it compiles CUDA C++. PTX needs no compiler.
+    pub compiles_cuda: bool,
 }
 
 /// A device as people know it.

@@ -6,7 +6,9 @@
 mod actor;
 mod attribute;
 mod balance;
+mod cuda;
 mod executor;
+mod expression;
 mod failure;
 mod gang;
 mod graph;
@@ -25,7 +27,11 @@ pub use actor::{
 };
 pub use attribute::{Attribute, Attributes};
 pub use balance::Balance;
+pub use cuda::{
+    CUDA_SOURCE_LIMIT_BYTES, CudaArgument, CudaScalar, CudaSource, CudaSpec, CudaValue, Real,
+};
 pub use executor::{DeviceInfo, DeviceKind, DeviceLink, ExecutorInfo, LinkKind, NumaNode};
+pub use expression::{Expression, ExpressionError, Scope};
 pub use failure::{Failure, FailureKind, FailureKinds};
 pub use gang::{Demand, Gang, GangStrategy, Shared, Topology};
 pub use graph::{Input, JobOptions, Literal, NamedOutput, OnFailure, Task, TaskGraph};

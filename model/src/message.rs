@@ -114,11 +114,11 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// Whether it is a kernel for a device, which takes its inputs from the memory of devices, too.
+    /// Whether it is a kernel for a device, of the catalogue or a user's, which takes its inputs from the memory of devices, too.
     pub fn runs_on_device(&self) -> bool {
         let variant = self.template.variants.get(usize::from(self.variant));
         !self.devices.is_empty()
-            && variant.is_some_and(|variant| matches!(variant.run, Run::Kernel(_)))
+            && variant.is_some_and(|variant| matches!(variant.run, Run::Kernel(_) | Run::Cuda(_)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Component, Path};
 use std::time::Duration;
 
-use crate::{ActorKind, ActorSpec, Attributes, CallSpec, FailureKinds, ResourceRequest};
+use crate::{ActorKind, ActorSpec, Attributes, CallSpec, CudaSpec, FailureKinds, ResourceRequest};
 
 /// Everything about a task but its place in the graph. Thousands of tasks may share one.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,7 +36,7 @@ impl Template {
     pub fn actor(&self) -> Option<&ActorSpec> {
         match &self.variants.first()?.run {
             Run::Actor(actor) => Some(actor),
-            Run::Kernel(_) | Run::Process(_) | Run::Call(_) => None,
+            Run::Kernel(_) | Run::Process(_) | Run::Cuda(_) | Run::Call(_) => None,
         }
     }
 
@@ -44,7 +44,7 @@ impl Template {
     pub fn call(&self) -> Option<&CallSpec> {
         match &self.variants.first()?.run {
             Run::Call(call) => Some(call),
-            Run::Kernel(_) | Run::Process(_) | Run::Actor(_) => None,
+            Run::Kernel(_) | Run::Process(_) | Run::Cuda(_) | Run::Actor(_) => None,
         }
     }
 
@@ -92,7 +92,7 @@ impl Variant {
             Run::Actor(actor) => {
                 matches!(&actor.kind, ActorKind::Process(process) if process.spawns)
             }
-            Run::Kernel(_) | Run::Call(_) => false,
+            Run::Kernel(_) | Run::Cuda(_) | Run::Call(_) => false,
         }
     }
 }
@@ -104,6 +104,8 @@ pub enum Run {
     Kernel(KernelCall),
     /// A process.
     Process(ProcessSpec),
+    /// A user's own CUDA code.
+    Cuda(Box<CudaSpec>),
     /// An actor, which stays until it is stopped.
     Actor(Box<ActorSpec>),
     /// A call of an actor. It takes no resources of its own.
@@ -116,6 +118,7 @@ impl Run {
         match self {
             Run::Kernel(call) => &call.name,
             Run::Process(process) => process.argv.first().map_or("process", String::as_str),
+            Run::Cuda(cuda) => &cuda.entry,
             Run::Actor(actor) => actor.kind.name(),
             Run::Call(call) => &call.method,
         }

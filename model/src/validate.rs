@@ -1,6 +1,7 @@
 //! Checks of a graph's structure: everything that needs no catalogue and no cluster.
 
 mod actor;
+mod cuda;
 mod gang;
 
 use std::collections::HashMap;
@@ -347,6 +348,11 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
             if gpu.milli > 1000 {
                 return bad(&field("gpu.milli"), "a device has 1000 thousandths");
             }
+        }
+        if let Run::Cuda(spec) = &variant.run
+            && let Err((what, message)) = cuda::check(spec, variant, template.outputs)
+        {
+            return bad(&field(&what), &message);
         }
         if let Run::Process(process) = &variant.run {
             if process.argv.first().is_none_or(String::is_empty) {

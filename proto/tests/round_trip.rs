@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use drawloom_model::{
     ActorKind, ActorPart, ActorRef, ActorSpec, AfterStop, AssignedInput, Assignment, AttemptEnd,
-    AttemptId, Attribute, Backoff, CallSpec, Capacity, Constraints, DType, Demand, DeviceCapacity,
-    DeviceIndex, DeviceInfo, DeviceLink, DeviceUsage, ExecutorInfo, Failure, FailureKind,
-    FromExecutor, Gang, GangStrategy, GpuRequest, Input, InputSource, JobId, JobKey, KernelCall,
-    LabelOperator, LabelRequirement, Lifetime, LinkKind, Literal, NamedOutput, NumaNode, ObjectId,
-    ObjectKey, ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec,
+    AttemptId, Attribute, Backoff, CallSpec, Capacity, Constraints, CudaArgument, CudaScalar,
+    CudaSource, CudaSpec, CudaValue, DType, Demand, DeviceCapacity, DeviceIndex, DeviceInfo,
+    DeviceLink, DeviceUsage, ExecutorInfo, Expression, Failure, FailureKind, FromExecutor, Gang,
+    GangStrategy, GpuRequest, Input, InputSource, JobId, JobKey, KernelCall, LabelOperator,
+    LabelRequirement, Lifetime, LinkKind, Literal, NamedOutput, NumaNode, ObjectId, ObjectKey,
+    ObjectReport, ObjectType, Outcome, ProcessInput, ProcessOutput, ProcessSpec, Real,
     ReplicaPlace, ResourceRequest, RetryPolicy, Run, Shape, Shared, Task, TaskGraph, TaskKey,
     Template, TemplateKey, ToExecutor, Toleration, Topology, Value, Variant,
 };
@@ -71,7 +72,56 @@ fn run() -> impl Strategy<Value = Run> {
         prop_oneof![any::<u32>().prop_map(ActorRef::Task), name().prop_map(ActorRef::Name)];
     let call = (callee, name(), constants())
         .prop_map(|(actor, method, attributes)| Run::Call(CallSpec { actor, method, attributes }));
-    prop_oneof![kernel, process, actor, call]
+    prop_oneof![kernel, process, cuda(), actor, call]
+}
+
+fn dtype() -> impl Strategy<Value = DType> {
+    prop::sample::select(DType::ALL.to_vec())
+}
+
+fn expression() -> impl Strategy<Value = Expression> {
+    let texts = ["7", "ceil_div(len(x), 256)", "-(n + 1) * shape(x, 0)", " max(1,2, n) "];
+    prop::sample::select(texts.to_vec()).prop_map(|text| text.parse().expect(text))
+}
+
+fn cuda() -> impl Strategy<Value = Run> {
+    let extents = || vec(expression(), 0..4);
+    let real = || {
+        prop_oneof![expression().prop_map(Real::Expression), (-1e9..1e9).prop_map(Real::Constant)]
+    };
+    let scalar = prop_oneof![
+        expression().prop_map(CudaScalar::I32),
+        expression().prop_map(CudaScalar::U32),
+        expression().prop_map(CudaScalar::I64),
+        expression().prop_map(CudaScalar::U64),
+        real().prop_map(CudaScalar::F32),
+        real().prop_map(CudaScalar::F64),
+    ];
+    let value = prop_oneof![
+        dtype().prop_map(CudaValue::Input),
+        (option::of(dtype()), extents())
+            .prop_map(|(dtype, shape)| CudaValue::Output { dtype, shape }),
+        scalar.prop_map(CudaValue::Scalar),
+    ];
+    let argument = (name(), value).prop_map(|(name, value)| CudaArgument { name, value });
+    let source = prop_oneof![
+        name().prop_map(|text| CudaSource::Cpp(text.into())),
+        name().prop_map(|text| CudaSource::Ptx(text.into())),
+    ];
+    let launch = (extents(), extents(), expression());
+    (source, name(), launch, vec(argument, 0..4), vec(name(), 0..3)).prop_map(
+        |(source, entry, (grid, block, shared_bytes), arguments, options)| {
+            Run::Cuda(Box::new(CudaSpec {
+                source,
+                entry,
+                grid,
+                block,
+                shared_bytes,
+                arguments,
+                options,
+            }))
+        },
+    )
 }
 
 fn request() -> impl Strategy<Value = ResourceRequest> {
@@ -143,7 +193,7 @@ fn template() -> impl Strategy<Value = Template> {
 }
 
 fn value() -> impl Strategy<Value = Value> {
-    let dtype = prop::sample::select(DType::ALL.to_vec());
+    let dtype = dtype();
     let tensor = (dtype, vec(0u64..4, 0..4)).prop_map(|(dtype, extents)| {
         let shape = Shape::new(extents);
         let object_type = ObjectType::Tensor { dtype, shape };
@@ -405,6 +455,7 @@ fn executor_info() -> impl Strategy<Value = ExecutorInfo> {
                 actors: kernels.clone(),
                 kernels,
                 runs_processes,
+                compiles_cuda: cpu_milli % 2 == 0,
             }
         })
 }

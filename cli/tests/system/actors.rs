@@ -82,5 +82,5 @@ fn graph_files_with_wrong_actors_are_refused_with_their_lines() {
     check("[[tasks]]\ncall = { actor = \"b\", method = \"add\" }\n", "there is no task \"b\"");
     check("[[tasks]]\ncall = { method = \"add\" }\n", "give `actor` or `named`: whom to call");
     let both = "[[tasks]]\nkernel = \"noop\"\nactor = { type = \"counter\" }\n";
-    check(both, "a task is one of `kernel`, `process`, `actor` and `call`");
+    check(both, "a task is one of `kernel`, `process`, `cuda`, `actor` and `call`");
 }

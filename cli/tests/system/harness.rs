@@ -25,7 +25,7 @@ pub struct Said {
 }
 
 impl Said {
-    fn new(output: Output) -> Self {
+    pub fn new(output: Output) -> Self {
         Said {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).expect("UTF-8"),

@@ -8,8 +8,9 @@ use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DriverError, PinnedHostSlice,
 };
 use cudarc::nvrtc::Ptx;
-use drawloom_kernels_gpu::Module;
+use drawloom_kernels_gpu::{Launch, Limits, Module, ModuleRef};
 
+use crate::users::Users;
 use crate::{Buffer, Error};
 
 /// What a device is.
@@ -43,6 +44,7 @@ pub struct Device {
     functions: Mutex<Functions>,
     /// Places for status words, which nobody uses now.
     words: Mutex<Vec<PinnedHostSlice<u64>>>,
+    users: Users,
 }
 
 #[derive(Default)]
@@ -85,8 +87,8 @@ impl Device {
             name,
         };
         let (copy_in, copy_out) = (stream()?, stream()?);
-        let (functions, words) = (Mutex::default(), Mutex::default());
-        Ok(Device { properties, context, copy_in, copy_out, functions, words })
+        let (functions, words, users) = (Mutex::default(), Mutex::default(), Users::new(&context)?);
+        Ok(Device { properties, context, copy_in, copy_out, functions, words, users })
     }
 
     /// What it is.
@@ -197,12 +199,21 @@ impl Device {
         self.words.lock().unwrap_or_else(PoisonError::into_inner).push(word);
     }
 
+    /// What the device can launch.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.users.limits
+    }
+
+    /// The kernel of a launch.
+    pub(crate) fn kernel(&self, launch: &Launch) -> Result<CudaFunction, Error> {
+        match &launch.module {
+            ModuleRef::Catalogue(module) => self.function(module, &launch.entry),
+            ModuleRef::Users(module) => self.users.function(&self.context, module, launch),
+        }
+    }
+
     /// A kernel, whose module is loaded once.
-    pub(crate) fn function(
-        &self,
-        module: &'static Module,
-        entry: &str,
-    ) -> Result<CudaFunction, Error> {
+    fn function(&self, module: &'static Module, entry: &str) -> Result<CudaFunction, Error> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (module.name, entry.to_owned());
         if let Some(function) = functions.by_name.get(&key) {

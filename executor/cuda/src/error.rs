@@ -2,7 +2,7 @@
 
 use cudarc::driver::DriverError;
 use cudarc::driver::sys::CUresult;
-use drawloom_kernels_gpu::PlanError;
+use drawloom_kernels_gpu::{CudaError, PlanError};
 
 /// What went wrong.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
@@ -10,6 +10,15 @@ pub enum Error {
     /// There is no plan for the call.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A user's kernel cannot be called so.
+    #[error("cuda.{0}")]
+    User(#[from] CudaError),
+    /// A user's source does not compile; the compiler's log.
+    #[error("cuda.source: {0}")]
+    Compile(String),
+    /// A user's source cannot be compiled here, and why.
+    #[error("{0}")]
+    NoCompiler(String),
     /// The call's inputs hold what the kernel does not take; its outputs are of no use.
     #[error("{0}")]
     Data(String),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{
-    CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DevicePtrMut as _, PinnedHostSlice,
-    SyncOnDrop, result,
+    CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtr as _, DevicePtrMut as _,
+    PinnedHostSlice, SyncOnDrop, result,
 };
-use drawloom_kernels_gpu::{self as gpu, Argument, Check, Launch, Plan};
-use drawloom_model::{KernelCall, ObjectType};
+use drawloom_kernels_gpu::{self as gpu, Argument, Check, Launch, Plan, UserModule};
+use drawloom_model::{CudaSpec, KernelCall, ObjectType};
 
 use crate::{Buffer, Device, Error};
 
@@ -25,6 +25,8 @@ pub struct Flight {
     /// What it makes, with its types.
     pub outputs: Vec<(ObjectType, Buffer)>,
     landed: CudaEvent,
+    /// Hold users' modules, which may be forgotten meanwhile.
+    _kernels: Vec<CudaFunction>,
     check: Option<(Check, PinnedHostSlice<u64>, Buffer)>,
 }
 
@@ -38,6 +40,11 @@ impl Lane {
         Ok(Lane { device: Arc::clone(device), stream })
     }
 
+    /// The compute capability of the lane's device.
+    pub fn compute_capability(&self) -> (u32, u32) {
+        self.device.properties().compute_capability
+    }
+
     /// The plan for a call with inputs of these types on this device.
     ///
     /// # Errors
@@ -47,6 +54,20 @@ impl Lane {
         Ok(gpu::plan(call, inputs, gpu::Device { compute_capability })?)
     }
 
+    /// The plan for a call of a user's kernel, which is in `module`, with inputs of these types on
+    /// this device. Blobs are told as vectors of bytes.
+    ///
+    /// # Errors
+    /// There is none; the field at fault is named.
+    pub fn plan_for_user(
+        &self,
+        spec: &CudaSpec,
+        module: Arc<UserModule>,
+        inputs: &[ObjectType],
+    ) -> Result<Plan, Error> {
+        Ok(gpu::plan_for_user(spec, module, inputs, self.device.limits())?)
+    }
+
     /// Launches a plan, and does not wait for it. The inputs are on the lane's device, of the types
     /// that it was made for.
     ///
@@ -54,16 +75,14 @@ impl Lane {
     /// There is no memory, or the device fails. Nothing is left behind.
     pub fn launch(&mut self, plan: &Plan, inputs: &[Buffer]) -> Result<Flight, Error> {
         let mut outputs = Vec::with_capacity(plan.outputs.len());
-        for object_type in &plan.outputs {
-            let bytes = object_type.size_bytes().unwrap_or(u64::MAX);
-            let len =
-                usize::try_from(bytes).map_err(|_| Error::OutOfMemory { wanted_bytes: bytes })?;
-            outputs.push(self.device.allocate(&self.stream, len)?);
+        for bytes in &plan.output_bytes {
+            outputs.push(self.scratch(*bytes, plan.zeroed)?);
         }
         let mut scratch = Vec::with_capacity(plan.scratch.len());
         for wanted in &plan.scratch {
             scratch.push(self.scratch(wanted.bytes, wanted.zeroed)?);
         }
+        let mut kernels = Vec::with_capacity(plan.launches.len());
         {
             let mut addresses = Addresses::default();
             for buffer in inputs {
@@ -82,7 +101,7 @@ impl Lane {
                 addresses.guards.push(guard);
             }
             for launch in &plan.launches {
-                self.start(launch, &addresses)?;
+                kernels.push(self.start(launch, &addresses)?);
             }
         }
         let check = match &plan.check {
@@ -91,13 +110,12 @@ impl Lane {
         };
         let flags = CUevent_flags::CU_EVENT_BLOCKING_SYNC;
         let landed = self.stream.record_event(Some(flags)).map_err(Error::driver("note an end"))?;
-        let types = plan.outputs.iter().cloned();
-        let outputs = types.zip(outputs).map(|(object_type, slice)| {
-            let len = object_type.size_bytes().unwrap_or_default() as usize;
-            (object_type, Buffer { slice: Arc::new(slice), len })
+        let types = plan.outputs.iter().cloned().zip(&plan.output_bytes);
+        let outputs = types.zip(outputs).map(|((object_type, bytes), slice)| {
+            (object_type, Buffer { slice: Arc::new(slice), len: *bytes as usize })
         });
         // Scratch memory is given back in the stream's order, so after the launches.
-        Ok(Flight { outputs: outputs.collect(), landed, check })
+        Ok(Flight { outputs: outputs.collect(), landed, _kernels: kernels, check })
     }
 
     fn scratch(&self, bytes: u64, zeroed: bool) -> Result<CudaSlice<u8>, Error> {
@@ -109,26 +127,28 @@ impl Lane {
         self.stream.alloc_zeros::<u8>(len.max(1)).map_err(Error::memory("allocate memory", bytes))
     }
 
-    fn start(&self, launch: &Launch, addresses: &Addresses<'_>) -> Result<(), Error> {
-        let function = self.device.function(launch.module, &launch.entry)?;
+    fn start(&self, launch: &Launch, addresses: &Addresses<'_>) -> Result<CudaFunction, Error> {
+        let function = self.device.kernel(launch)?;
+        let ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]) = (launch.grid, launch.block);
         let mut values: Vec<Vec<u8>> =
             launch.arguments.iter().map(|argument| addresses.value(argument)).collect();
         let mut parameters: Vec<*mut c_void> =
             values.iter_mut().map(|value| value.as_mut_ptr().cast()).collect();
         // SAFETY: the plan gives each parameter a value of its size, and the kernel touches no
         // memory but that of its addresses, which lives until the stream has come past the launch:
-        // it is given back in the stream's order.
+        // it is given back in the stream's order. A user's kernel may stray, but not into the host's
+        // memory: devices have no addresses of that.
         let launched = unsafe {
             result::launch_kernel(
                 function.cu_function(),
-                (launch.blocks, 1, 1),
-                (launch.threads, 1, 1),
+                (grid_x, grid_y, grid_z),
+                (block_x, block_y, block_z),
                 launch.shared_bytes,
                 self.stream.cu_stream(),
                 &mut parameters,
             )
         };
-        launched.map_err(Error::driver("launch a kernel"))
+        launched.map(|()| function).map_err(Error::driver("launch a kernel"))
     }
 
     /// Has the status word copied to the host, behind the launches.

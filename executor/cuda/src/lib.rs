@@ -11,12 +11,17 @@ mod error;
 mod fault;
 mod lane;
 mod probe;
+mod recent;
 mod simulated;
+mod source;
+mod users;
 
 pub use buffer::Buffer;
 pub use device::{Device, Properties};
+pub use drawloom_kernels_gpu::Plan;
 pub use error::Error;
 pub use fault::{Fault, reset};
 pub use lane::{Flight, Lane};
 pub use probe::{Missing, devices, open};
 pub use simulated::simulate;
+pub use source::{Compiler, Settings};

@@ -51,6 +51,7 @@ pub fn discover(config: &Config) -> Machine {
         kernels: drawloom_signature::catalogue().iter().map(|s| s.name.to_owned()).collect(),
         actors: config.actors.names().map(str::to_owned).collect(),
         runs_processes: config.runs_processes,
+        compiles_cuda: false,
     };
     Machine { info, cores, arena_bytes }
 }

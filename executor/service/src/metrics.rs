@@ -8,6 +8,7 @@ pub fn describe() {
     describe_gauge!("executor_actors", "Actors that it has begun and that have not ended");
     describe_counter!("executor_attempts_total", "Attempts that ended, by kernel and outcome");
     describe_histogram!("executor_run_seconds", "From an attempt's start to its end, by kernel");
+    describe_counter!("executor_compilations_total", "Users' CUDA sources, by what became of them");
     describe_counter!("executor_output_bytes_total", "Bytes of outputs made");
     describe_gauge!("executor_arena_used_bytes", "Shared memory that objects take");
     describe_gauge!("executor_arena_resident_bytes", "The same with freed memory kept for reuse");

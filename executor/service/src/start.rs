@@ -225,6 +225,7 @@ pub async fn start(
     let store = Arc::new(store);
     let (devices, library) = open_devices(&config, &store, &news_sender).await;
     (info.devices, info.capacity.devices) = (devices.infos().to_vec(), devices.capacities());
+    info.compiles_cuda = devices.can_compile();
     gpu::watch(&devices, library);
     let objects = LocalObjects::new(Arc::clone(&store), news_sender.clone());
     let peers = Peers::new(Arc::clone(&store));

@@ -29,6 +29,7 @@ impl Builder {
             | CheckError::UnknownKernel { task, .. }
             | CheckError::OutputCount { task, .. }
             | CheckError::ProcessInputs { task, .. }
+            | CheckError::Cuda { task, .. }
             | CheckError::VariantsDiffer { task, .. }) = &error;
             let task = position(graph, task);
             GraphFault { task, gang: None, message: error.to_string() }

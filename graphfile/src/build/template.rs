@@ -8,11 +8,12 @@ use drawloom_model::{
 };
 use drawloom_signature::{Arguments, Signature, SignatureError, catalogue, find};
 
-use super::{Resolve, actor, process_inputs};
+use super::{Resolve, actor, cuda, process_inputs};
+use crate::data::Source;
 use crate::error::{Checked, Fault};
 use crate::plain::{
-    ActorEntry, AttributeValue, CallEntry, OutputEntry, ProcessEntry, RequestEntry, RetryEntry,
-    TaskEntry, TimeSpan, VariantEntry,
+    ActorEntry, AttributeValue, CallEntry, CudaEntry, OutputEntry, ProcessEntry, RequestEntry,
+    RetryEntry, TaskEntry, TimeSpan, VariantEntry,
 };
 use crate::suggest::advice;
 
@@ -25,6 +26,7 @@ struct Way<'a> {
     kernel: Option<&'a str>,
     attributes: &'a AttributeEntries,
     process: Option<&'a ProcessEntry>,
+    cuda: Option<&'a CudaEntry>,
     actor: Option<&'a ActorEntry>,
     call: Option<&'a CallEntry>,
     request: Option<&'a RequestEntry>,
@@ -38,6 +40,7 @@ impl<'a> Way<'a> {
             kernel: task.kernel.as_deref(),
             attributes: &task.attributes,
             process: task.process.as_ref(),
+            cuda: task.cuda.as_ref(),
             actor: task.actor.as_ref(),
             call: task.call.as_ref(),
             request: task.request.as_ref(),
@@ -47,13 +50,14 @@ impl<'a> Way<'a> {
 
     fn of_variant(task: &'a TaskEntry, place: usize, variant: &'a VariantEntry) -> Self {
         // A variant that says what to run does not take over the other kind from the task.
-        let own = variant.kernel.is_some() || variant.process.is_some();
+        let own = variant.kernel.is_some() || variant.process.is_some() || variant.cuda.is_some();
         let inherited = (!own).then_some(task);
         Way {
             place: Some(place),
             kernel: variant.kernel.as_deref().or(inherited.and_then(|task| task.kernel.as_deref())),
             attributes: variant.attributes.as_ref().unwrap_or(&task.attributes),
             process: variant.process.as_ref().or(inherited.and_then(|task| task.process.as_ref())),
+            cuda: variant.cuda.as_ref().or(inherited.and_then(|task| task.cuda.as_ref())),
             actor: inherited.and_then(|task| task.actor.as_ref()),
             call: inherited.and_then(|task| task.call.as_ref()),
             request: variant.request.as_ref().or(task.request.as_ref()),
@@ -110,6 +114,7 @@ fn outputs_of(way: &Way<'_>) -> Checked<Vec<String>> {
             });
             names.map(str::to_owned).collect()
         }
+        What::Cuda(entry) => cuda::output_names(entry),
         What::Actor(_) => Vec::new(),
         What::Call(call) => (0..call.outputs).map(|output| output.to_string()).collect(),
     })
@@ -118,31 +123,41 @@ fn outputs_of(way: &Way<'_>) -> Checked<Vec<String>> {
 enum What<'a> {
     Kernel(&'static Signature),
     Process(&'a ProcessEntry),
+    Cuda(&'a CudaEntry),
     Actor(&'a ActorEntry),
     Call(&'a CallEntry),
 }
 
 fn what<'a>(way: &Way<'a>) -> Checked<What<'a>> {
-    let given =
-        [way.kernel.is_some(), way.process.is_some(), way.actor.is_some(), way.call.is_some()];
+    let given = [
+        way.kernel.is_some(),
+        way.process.is_some(),
+        way.cuda.is_some(),
+        way.actor.is_some(),
+        way.call.is_some(),
+    ];
     match (way.actor, way.call) {
         (Some(_), _) | (_, Some(_)) if given.iter().filter(|given| **given).count() > 1 => {
-            let message = "a task is one of `kernel`, `process`, `actor` and `call`";
+            let message = "a task is one of `kernel`, `process`, `cuda`, `actor` and `call`";
             return Err(Fault::new(message));
         }
         (Some(actor), _) => return Ok(What::Actor(actor)),
         (None, Some(call)) => return Ok(What::Call(call)),
         (None, None) => {}
     }
-    match (way.kernel, way.process) {
-        (Some(_), Some(_)) => {
+    match (way.kernel, way.process, way.cuda) {
+        (None, None, None) => Err(Fault::new(
+            "what to run is missing: give `kernel`, `process`, `cuda`, `actor` or `call`",
+        )),
+        (None, Some(process), None) => Ok(What::Process(process)),
+        (None, None, Some(cuda)) => Ok(What::Cuda(cuda)),
+        (_, _, Some(_)) => {
+            Err(Fault::new("a task runs this, a kernel or a process, and no two").under("cuda"))
+        }
+        (Some(_), Some(_), None) => {
             Err(Fault::new("a task runs a kernel or a process, not both").under("process"))
         }
-        (None, None) => {
-            Err(Fault::new("what to run is missing: give `kernel`, `process`, `actor` or `call`"))
-        }
-        (None, Some(process)) => Ok(What::Process(process)),
-        (Some(name), None) => find(name).map(What::Kernel).ok_or_else(|| {
+        (Some(name), None, None) => find(name).map(What::Kernel).ok_or_else(|| {
             let known = catalogue().iter().map(|signature| signature.name);
             let advice = advice(name, known, "there are");
             Fault::new(format!("there is no kernel {name:?}{advice}")).under("kernel")
@@ -156,12 +171,13 @@ pub(super) fn template(
     inputs: &mut Vec<Input>,
     callee: Option<ActorRef>,
     resolve: Resolve<'_>,
+    source: &Source,
 ) -> Checked<Template> {
     let outputs = u16::try_from(output_names(task)?.len())
         .map_err(|_| Fault::new("a task makes at most 65535 objects"))?;
     let mut variants = Vec::new();
     for way in ways(task) {
-        variants.push(way.located(variant(&way, inputs, &callee, resolve))?);
+        variants.push(way.located(variant(&way, inputs, &callee, resolve, source))?);
     }
     Ok(Template {
         variants,
@@ -182,6 +198,7 @@ fn variant(
     inputs: &mut Vec<Input>,
     callee: &Option<ActorRef>,
     resolve: Resolve<'_>,
+    source: &Source,
 ) -> Checked<Variant> {
     let run = match what(way)? {
         What::Kernel(signature) => Run::Kernel(call(signature, way.attributes)?),
@@ -192,6 +209,14 @@ fn variant(
             }
             let spec = process(entry, inputs, resolve);
             Run::Process(spec.map_err(|fault| fault.under("process"))?)
+        }
+        What::Cuda(entry) => {
+            if !way.attributes.is_empty() {
+                let message = "CUDA code takes no attributes; use its arguments";
+                return Err(Fault::new(message).under("attributes"));
+            }
+            let spec = cuda::spec(entry, source).map_err(|fault| fault.under("cuda"))?;
+            Run::Cuda(Box::new(spec))
         }
         What::Actor(entry) => {
             let run = actor::actor(entry, values(way.attributes));

@@ -7,6 +7,7 @@ use drawloom_model::{DType, ProcessOutput};
 use schemars::JsonSchema;
 
 use super::actor::{ActorEntry, CallEntry};
+use super::cuda::CudaEntry;
 use super::forms::{AttributeValue, FailureName, GpuEntry, Nested, OutputEntry};
 use super::gang::GangEntry;
 use super::label::{Label, TolerationText};
@@ -78,7 +79,7 @@ pub(crate) struct Data {
     pub shape: Option<Vec<u64>>,
 }
 
-/// A task: one of `kernel`, `process`, `actor` and `call`, or `variants`.
+/// A task: one of `kernel`, `process`, `cuda`, `actor` and `call`, or `variants`.
 #[derive(serde::Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TaskEntry {
@@ -90,6 +91,8 @@ pub(crate) struct TaskEntry {
     pub attributes: BTreeMap<String, AttributeValue>,
     /// The process to run.
     pub process: Option<ProcessEntry>,
+    /// The CUDA kernel of one's own to run.
+    pub cuda: Option<CudaEntry>,
     /// The actor to make.
     pub actor: Option<ActorEntry>,
     /// The call of an actor to make.
@@ -128,6 +131,8 @@ pub(crate) struct VariantEntry {
     pub attributes: Option<BTreeMap<String, AttributeValue>>,
     /// The process to run.
     pub process: Option<ProcessEntry>,
+    /// The CUDA kernel of one's own to run.
+    pub cuda: Option<CudaEntry>,
     /// What it needs while it runs.
     pub request: Option<RequestEntry>,
     /// How long it is expected to run.

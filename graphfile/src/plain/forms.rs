@@ -79,6 +79,8 @@ macro_rules! visited {
     };
 }
 
+pub(super) use visited;
+
 visited!(AttributeValue, AttributeVisitor, "a number, text, true, false or a list of numbers", {
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
         Ok(AttributeValue(Attribute::Bool(value)))
@@ -213,6 +215,8 @@ macro_rules! described {
         }
     };
 }
+
+pub(super) use described;
 
 described!(AttributeValue, "Attribute", |_g| json_schema!({
     "type": ["boolean", "integer", "number", "string", "array"],

@@ -1,6 +1,7 @@
 //! Plain graph files: their structs, their schema, and how names become references.
 
 mod actor;
+mod cuda;
 mod file;
 mod forms;
 mod gang;
@@ -9,6 +10,7 @@ mod quantity;
 mod resolve;
 
 pub(crate) use actor::{ActorEntry, CallEntry};
+pub(crate) use cuda::{ArgumentEntry, CudaEntry, RealEntry};
 pub use file::schema;
 pub(crate) use file::{
     JobEntry, ProcessEntry, RequestEntry, RetryEntry, TaskEntry, VariantEntry, dtype,

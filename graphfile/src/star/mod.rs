@@ -6,6 +6,7 @@
 
 mod actors;
 mod call;
+mod cuda;
 mod functions;
 mod handle;
 mod kernels;
@@ -183,6 +184,7 @@ fn globals() -> Globals {
     let mut globals = GlobalsBuilder::extended_by(&extensions)
         .with(functions::objects)
         .with(functions::tasks)
+        .with(cuda::cuda)
         .with(actors::actors)
         .with_namespace("math", functions::mathematics);
     globals.set("k", Kernels);

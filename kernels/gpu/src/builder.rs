@@ -7,7 +7,7 @@ use drawloom_signature::{Arguments, Signature, ValueType};
 
 use crate::argument::arguments;
 use crate::plan::{Condition, Product};
-use crate::{Argument, Buffer, Check, Device, Launch, Plan, PlanError, Scratch, module};
+use crate::{Argument, Buffer, Check, Device, Launch, ModuleRef, Plan, PlanError, Scratch, module};
 
 /// How many threads a block has where there is no reason for another number.
 pub(crate) const THREADS: u32 = 256;
@@ -37,6 +37,8 @@ impl<'a> Builder<'a> {
         let unknown = || PlanError::Unsupported { kernel, reason: "outputs' shapes".to_owned() };
         let plan = Plan {
             outputs: outputs.ok_or_else(unknown)?,
+            output_bytes: Vec::new(),
+            zeroed: false,
             scratch: Vec::new(),
             launches: Vec::new(),
             check: None,
@@ -46,7 +48,9 @@ impl<'a> Builder<'a> {
         Ok(Builder { kernel, arguments, device, inputs, plan })
     }
 
-    pub(crate) fn into_plan(self) -> Plan {
+    pub(crate) fn into_plan(mut self) -> Plan {
+        let sizes = self.plan.outputs.iter().map(ObjectType::size_bytes);
+        self.plan.output_bytes = sizes.map(|bytes| bytes.unwrap_or(u64::MAX)).collect();
         self.plan
     }
 
@@ -144,8 +148,9 @@ impl<'a> Builder<'a> {
             .map_err(|_| self.unsupported(format!("{blocks} blocks are beyond a grid")))?;
         let module = module::find(module)
             .ok_or_else(|| self.unsupported(format!("there is no module {module}")))?;
-        let (entry, blocks) = (entry.into(), blocks as u32);
-        self.plan.launches.push(Launch { module, entry, blocks, threads, shared_bytes, arguments });
+        let (module, entry) = (ModuleRef::Catalogue(module), entry.into());
+        let (grid, block) = ([blocks as u32, 1, 1], [threads, 1, 1]);
+        self.plan.launches.push(Launch { module, entry, grid, block, shared_bytes, arguments });
         Ok(())
     }
 

@@ -7,6 +7,8 @@
 //! results depend on follow from the call alone, so a plan gives the same results on every device,
 //! but for which units multiply halves.
 //!
+//! Users' own kernels become plans, too, see [`plan_for_user`].
+//!
 //! The families' files have the kernels in the order in which `drawloom-signature` declares them.
 
 mod argument;
@@ -18,10 +20,13 @@ mod meeting;
 mod module;
 mod plan;
 mod registry;
+mod users;
 
 pub use argument::{Argument, Buffer};
 pub use cpu_only::CPU_ONLY;
+pub use drawloom_signature::CudaError;
 pub use error::PlanError;
-pub use module::{Module, modules};
+pub use module::{Module, ModuleRef, UserModule, modules};
 pub use plan::{Check, Condition, Device, Launch, Plan, Product, Scratch, plan};
 pub use registry::names;
+pub use users::{Entry, Limits, ParameterType, entries, plan_for_user};

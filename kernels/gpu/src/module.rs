@@ -1,5 +1,8 @@
 //! The PTX of every module.
 
+use std::fmt;
+use std::sync::Arc;
+
 /// A unit of PTX that is loaded at a time.
 #[derive(Debug)]
 pub struct Module {
@@ -7,6 +10,48 @@ pub struct Module {
     pub name: &'static str,
     /// Its text. Every driver for the architecture that it targets, and later ones, takes it.
     pub ptx: &'static str,
+}
+
+/// A module of a launch.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ModuleRef {
+    /// One of the catalogue's.
+    Catalogue(&'static Module),
+    /// A user's.
+    Users(Arc<UserModule>),
+}
+
+/// PTX that came with a task.
+#[derive(PartialEq, Eq)]
+pub struct UserModule {
+    /// A hash of all that it depends on.
+    pub key: String,
+    /// Its text.
+    pub ptx: String,
+}
+
+impl ModuleRef {
+    /// Its name, or its key.
+    pub fn name(&self) -> &str {
+        match self {
+            ModuleRef::Catalogue(module) => module.name,
+            ModuleRef::Users(module) => &module.key,
+        }
+    }
+
+    /// Its text.
+    pub fn ptx(&self) -> &str {
+        match self {
+            ModuleRef::Catalogue(module) => module.ptx,
+            ModuleRef::Users(module) => &module.ptx,
+        }
+    }
+}
+
+impl fmt::Debug for UserModule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of PTX, {}", self.ptx.len(), self.key)
+    }
 }
 
 /// All modules, in the order of their names.
@@ -21,26 +66,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Module> {
     Some(&modules()[place])
 }
 
-impl Module {
-    /// The types of an entry's parameters, such as `u64`, or `b8[40]` for a structure of 40 bytes;
-    /// `None` where there is no such entry.
-    pub fn parameters(&self, entry: &str) -> Option<Vec<&'static str>> {
-        let (_, rest) = self.ptx.split_once(&format!(".entry {entry}("))?;
-        let (list, _) = rest.split_once("\n)")?;
-        let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
-        Some(lines.map(parameter).collect())
-    }
-}
-
-/// `.param .align 8 .b8 name[40],` is `b8 name[40]`, `.param .u64 name,` is `u64`.
-fn parameter(line: &'static str) -> &'static str {
-    let line = line.trim_end_matches(',');
-    match line.split_once(".align ") {
-        Some((_, aligned)) => aligned.split_once('.').map_or(line, |(_, rest)| rest),
-        None => line.split('.').next_back().and_then(|rest| rest.split(' ').next()).unwrap_or(line),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,7 +76,5 @@ mod tests {
         assert!(modules().len() > 100);
         let fill = find("fill_b4").expect("a module");
         assert!(fill.ptx.contains(".target sm_75"));
-        assert_eq!(fill.parameters("fill"), Some(vec!["u64", "u64", "u32"]));
-        assert_eq!(fill.parameters("nothing"), None);
     }
 }

@@ -7,7 +7,7 @@ use drawloom_signature::find;
 
 use crate::builder::Builder;
 use crate::registry::planner;
-use crate::{Argument, Buffer, Module, PlanError};
+use crate::{Argument, Buffer, Module, ModuleRef, PlanError};
 
 /// What plans ask of a device.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -23,9 +23,12 @@ pub struct Device {
 /// status word tells whether outputs hold anything of use.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan {
-    /// The types of the outputs, whose memory is there before the first launch. What it holds then does
-    /// not matter.
+    /// The types of the outputs, whose memory is there before the first launch.
     pub outputs: Vec<ObjectType>,
+    /// How many bytes each output has.
+    pub output_bytes: Vec<u64>,
+    /// Whether the outputs must be 0 before the first launch; else it does not matter what they hold.
+    pub zeroed: bool,
     /// Memory that is needed beside inputs and outputs until the last launch has ended.
     pub scratch: Vec<Scratch>,
     /// What to launch, in order.
@@ -74,14 +77,15 @@ pub struct Scratch {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Launch {
     /// Which module has the kernel.
-    pub module: &'static Module,
+    pub module: ModuleRef,
     /// The kernel's name in the module.
     pub entry: Cow<'static, str>,
-    /// How many blocks, in one dimension; at least 1, below 2^31.
-    pub blocks: u32,
-    /// How many threads a block has, in one dimension.
-    pub threads: u32,
-    /// Memory of each block beside what its kernel declares; at most 48 KiB with that.
+    /// How many blocks along each axis; at least 1, below 2^31.
+    pub grid: [u32; 3],
+    /// How many threads a block has along each axis.
+    pub block: [u32; 3],
+    /// Memory of each block beside what its kernel declares; at most 48 KiB with that, unless the
+    /// kernel is a user's.
     pub shared_bytes: u32,
     /// A value for each of the kernel's parameters.
     pub arguments: Vec<Argument>,

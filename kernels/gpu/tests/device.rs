@@ -35,8 +35,11 @@ fn on_device(runner: &Runner, call: &Call) -> Result<Vec<Value>, String> {
     let plan =
         plan(&call.call, &call.types(), runner.device()).map_err(|error| error.to_string())?;
     let made = runner.run(&plan, &call.inputs).unwrap_or_else(|error| {
-        let launches: Vec<String> =
-            plan.launches.iter().map(|one| format!("{}.{}", one.module.name, one.entry)).collect();
+        let launches: Vec<String> = plan
+            .launches
+            .iter()
+            .map(|one| format!("{}.{}", one.module.name(), one.entry))
+            .collect();
         panic!("{}: {error:?} in {launches:?}", call.describe())
     });
     made.map_err(|message| format!("{}: {message}", call.call.name))

@@ -2,8 +2,12 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use drawloom_kernels_gpu::{
-    Argument, Buffer, CPU_ONLY, Device, Launch, Plan, PlanError, Product, plan,
+    Argument, Buffer, CPU_ONLY, Device, Entry, Launch, ParameterType, Plan, PlanError, Product,
+    entries, modules, plan,
 };
 use drawloom_model::{Attributes, KernelCall, ObjectType, Shape};
 use support::calls::{Call, calls};
@@ -22,23 +26,24 @@ fn parameter(argument: &Argument) -> (usize, bool) {
 }
 
 /// The size of a parameter such as `u64` or `b8 name[40]`, and whether it is a structure.
-fn declared(parameter: &str) -> (usize, bool) {
-    if let Some((_, size)) = parameter.split_once('[') {
-        return (size.trim_end_matches(']').parse().expect("a size"), true);
-    }
-    let bits: usize = parameter[1..].parse().expect("a type's bits");
-    (bits / 8, false)
+fn declared(parameter: &ParameterType) -> (usize, bool) {
+    (parameter.bytes as usize, parameter.text.ends_with(']'))
 }
 
+/// The kernels of every module.
+static KERNELS: LazyLock<BTreeMap<&str, Vec<Entry>>> =
+    LazyLock::new(|| modules().iter().map(|module| (module.name, entries(module.ptx))).collect());
+
 fn check_launch(launch: &Launch, plan: &Plan, call: &Call) {
-    let name = format!("{}: {}.{}", call.describe(), launch.module.name, launch.entry);
-    let parameters =
-        launch.module.parameters(&launch.entry).unwrap_or_else(|| panic!("{name}: no entry"));
-    let declared: Vec<(usize, bool)> = parameters.iter().map(|one| declared(one)).collect();
+    let name = format!("{}: {}.{}", call.describe(), launch.module.name(), launch.entry);
+    let kernel = KERNELS[launch.module.name()].iter().find(|one| one.name == launch.entry);
+    let kernel = kernel.unwrap_or_else(|| panic!("{name}: no entry"));
+    let declared: Vec<(usize, bool)> = kernel.parameters.iter().map(declared).collect();
     let given: Vec<(usize, bool)> = launch.arguments.iter().map(parameter).collect();
     assert_eq!(given, declared, "{name}");
-    assert!(launch.blocks > 0 && launch.blocks < 1 << 31, "{name}");
-    assert!(launch.threads > 0 && launch.threads <= 1024, "{name}");
+    assert!(launch.grid[0] > 0 && launch.grid[0] < 1 << 31, "{name}");
+    assert!(launch.block[0] > 0 && launch.block[0] <= 1024, "{name}");
+    assert_eq!((&launch.grid[1..], &launch.block[1..]), (&[1, 1][..], &[1, 1][..]), "{name}");
     assert!(launch.shared_bytes <= 32 << 10, "{name}");
     for argument in &launch.arguments {
         let within = match argument {
@@ -103,7 +108,10 @@ fn calls_without_a_plan_are_told() {
 fn tensor_cores_multiply_halves_where_there_are_any() {
     let call = KernelCall { name: "matmul".to_owned(), attributes: Attributes::new() };
     let inputs = ["bf16[64, 256]", "bf16[256, 32]"].map(|text| text.parse().expect("a type"));
-    let module = |device| plan(&call, &inputs, device).expect("a plan").launches[0].module.name;
+    let module = |device| {
+        let plan = plan(&call, &inputs, device).expect("a plan");
+        plan.launches[0].module.name().to_owned()
+    };
     assert_eq!(DEVICES.map(module), ["matmul_bf16", "matmul_mma_bf16"]);
 }
 
@@ -179,7 +187,7 @@ fn no_extents_are_too_large_to_be_looked_at() {
                         let Ok(plan) = plan(&call.call, &types, device) else { continue };
                         planned += 1;
                         for launch in &plan.launches {
-                            assert!(launch.blocks > 0 && launch.blocks < 1 << 31);
+                            assert!(launch.grid[0] > 0 && launch.grid[0] < 1 << 31);
                         }
                     }
                 }

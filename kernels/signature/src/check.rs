@@ -7,7 +7,7 @@ use drawloom_model::{
 };
 
 use crate::order::order;
-use crate::{Signature, SignatureError, ValueType, find, suggest};
+use crate::{CudaCall, CudaError, Signature, SignatureError, ValueType, find, suggest};
 
 /// The types of what each task of a graph makes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,6 +47,8 @@ pub enum CheckError {
     OutputCount { task: String, kernel: &'static str, expected: usize, declared: u16 },
     #[error("{task}: the process says what becomes of {expected} input(s), the task takes {got}")]
     ProcessInputs { task: String, expected: usize, got: usize },
+    #[error("{task}: cuda.{error}")]
+    Cuda { task: String, error: CudaError },
     #[error("{task}: variants differ in output {output}: {first}, {other}")]
     VariantsDiffer { task: String, output: usize, first: String, other: String },
 }
@@ -184,6 +186,10 @@ fn check_run(
 ) -> Result<Vec<ValueType>, CheckError> {
     match run {
         Run::Process(process) => check_process(process, inputs.len(), task),
+        Run::Cuda(spec) => match CudaCall::new(spec, inputs) {
+            Ok(call) => Ok(call.outputs),
+            Err(error) => Err(CheckError::Cuda { task: task(), error }),
+        },
         // What actors take and what their methods give is known where they live.
         Run::Actor(_) | Run::Call(_) => Ok(vec![ValueType::Unknown; usize::from(declared)]),
         Run::Kernel(call) => match find(&call.name) {

@@ -23,6 +23,7 @@ impl From<&ExecutorInfo> for v1::ExecutorInfo {
             kernels: info.kernels.clone(),
             actors: info.actors.clone(),
             runs_processes: info.runs_processes,
+            compiles_cuda: info.compiles_cuda,
         }
     }
 }
@@ -50,6 +51,7 @@ impl TryFrom<v1::ExecutorInfo> for ExecutorInfo {
             kernels: wire.kernels,
             actors: wire.actors,
             runs_processes: wire.runs_processes,
+            compiles_cuda: wire.compiles_cuda,
         })
     }
 }

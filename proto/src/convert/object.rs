@@ -38,25 +38,27 @@ impl TryFrom<v1::ObjectType> for ObjectType {
     type Error = FieldError;
 
     fn try_from(wire: v1::ObjectType) -> Result<Self, FieldError> {
-        let dtype = match v1::DType::try_from(wire.dtype) {
-            Ok(v1::DType::Unspecified) if wire.shape.is_empty() => return Ok(ObjectType::Blob),
-            Ok(v1::DType::Unspecified) => {
-                return Err(FieldError::new(
-                    "shape",
-                    "a blob has no shape; set dtype for a tensor",
-                ));
-            }
-            Ok(v1::DType::U8) => DType::U8,
-            Ok(v1::DType::I32) => DType::I32,
-            Ok(v1::DType::I64) => DType::I64,
-            Ok(v1::DType::F16) => DType::F16,
-            Ok(v1::DType::Bf16) => DType::BF16,
-            Ok(v1::DType::F32) => DType::F32,
-            Ok(v1::DType::F64) => DType::F64,
-            Err(unknown) => return Err(FieldError::new("dtype", unknown)),
-        };
-        Ok(ObjectType::Tensor { dtype, shape: Shape::new(wire.shape) })
+        match dtype(wire.dtype, "dtype")? {
+            Some(dtype) => Ok(ObjectType::Tensor { dtype, shape: Shape::new(wire.shape) }),
+            None if wire.shape.is_empty() => Ok(ObjectType::Blob),
+            None => Err(FieldError::new("shape", "a blob has no shape; set dtype for a tensor")),
+        }
     }
+}
+
+/// An element type, where the field is set.
+pub(super) fn dtype(wire: i32, field: &str) -> Result<Option<DType>, FieldError> {
+    Ok(Some(match v1::DType::try_from(wire) {
+        Ok(v1::DType::Unspecified) => return Ok(None),
+        Ok(v1::DType::U8) => DType::U8,
+        Ok(v1::DType::I32) => DType::I32,
+        Ok(v1::DType::I64) => DType::I64,
+        Ok(v1::DType::F16) => DType::F16,
+        Ok(v1::DType::Bf16) => DType::BF16,
+        Ok(v1::DType::F32) => DType::F32,
+        Ok(v1::DType::F64) => DType::F64,
+        Err(unknown) => return Err(FieldError::new(field, unknown)),
+    }))
 }
 
 /// The type of an object whose message may leave it out.

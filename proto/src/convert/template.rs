@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drawloom_model::{
-    ActorSpec, Attribute, Attributes, Backoff, CallSpec, Constraints, GpuRequest, KernelCall,
-    LabelOperator, LabelRequirement, ProcessInput, ProcessOutput, ProcessSpec, ResourceRequest,
-    RetryPolicy, Run, Template, Toleration, Variant,
+    ActorSpec, Attribute, Attributes, Backoff, CallSpec, Constraints, CudaSpec, GpuRequest,
+    KernelCall, LabelOperator, LabelRequirement, ProcessInput, ProcessOutput, ProcessSpec,
+    ResourceRequest, RetryPolicy, Run, Template, Toleration, Variant,
 };
 
 use super::nanos;
@@ -53,6 +53,7 @@ impl From<&Variant> for v1::Variant {
         let run = match &variant.run {
             Run::Kernel(call) => WireRun::Kernel(call.into()),
             Run::Process(process) => WireRun::Process(process.into()),
+            Run::Cuda(cuda) => WireRun::Cuda(cuda.as_ref().into()),
             Run::Actor(actor) => WireRun::Actor(actor.as_ref().into()),
             Run::Call(call) => WireRun::Call(call.into()),
         };
@@ -75,6 +76,9 @@ impl TryFrom<v1::Variant> for Variant {
             WireRun::Process(process) => Run::Process(
                 ProcessSpec::try_from(process).map_err(|error| error.within("process"))?,
             ),
+            WireRun::Cuda(cuda) => {
+                Run::Cuda(Box::new(CudaSpec::try_from(cuda).map_err(|error| error.within("cuda"))?))
+            }
             WireRun::Actor(actor) => Run::Actor(Box::new(
                 ActorSpec::try_from(actor).map_err(|error| error.within("actor"))?,
             )),

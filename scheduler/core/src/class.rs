@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use drawloom_model::{
-    ActorKind, Constraints, ExecutorId, ExecutorInfo, ResourceRequest, Run, Template,
+    ActorKind, Constraints, CudaSource, ExecutorId, ExecutorInfo, ResourceRequest, Run, Template,
 };
 
 use crate::{Obstacle, ObstacleCause};
@@ -46,6 +46,13 @@ pub enum Runner {
     Kernel(Box<str>),
     /// Run processes.
     Process,
+    /// Run a user's CUDA kernel of this name on the device that is asked for.
+    Cuda {
+        /// Its name.
+        entry: Box<str>,
+        /// Whether it has to be compiled.
+        compiled: bool,
+    },
     /// Make a native actor of this type.
     Actor(Box<str>),
     /// Be where the actor is whose method of this name is called.
@@ -254,16 +261,34 @@ impl ClassVariant {
             Runner::Actor(name) if !info.actors.iter().any(|actor| **actor == **name) => {
                 return Some(ObstacleCause::CannotRun(format!("actors of type {name:?}")));
             }
-            Runner::Kernel(_) | Runner::Process | Runner::Actor(_) | Runner::Call(_) => {}
+            Runner::Kernel(_)
+            | Runner::Process
+            | Runner::Cuda { .. }
+            | Runner::Actor(_)
+            | Runner::Call(_) => {}
         }
-        info.capacity.shortfall(&self.request).map(ObstacleCause::TooSmall)
+        if let Some(shortfall) = info.capacity.shortfall(&self.request) {
+            return Some(ObstacleCause::TooSmall(shortfall));
+        }
+        // Said last: an executor without GPUs lacks those in the first place.
+        let is_uncompiled = matches!(self.runner, Runner::Cuda { compiled: true, .. });
+        (is_uncompiled && !info.compiles_cuda)
+            .then(|| ObstacleCause::CannotRun(NO_COMPILER.to_owned()))
     }
 }
+
+/// What executors without a compiler cannot run, and what helps.
+const NO_COMPILER: &str = "CUDA C++: it has no NVRTC (nvidia-cuda-nvrtc-cu12; DRAWLOOM_NVRTC tells \
+                           where); PTX, or a variant for CPUs, needs none";
 
 fn runner(run: &Run) -> Runner {
     match run {
         Run::Kernel(call) => Runner::Kernel(call.name.as_str().into()),
         Run::Process(_) => Runner::Process,
+        Run::Cuda(cuda) => Runner::Cuda {
+            entry: cuda.entry.as_str().into(),
+            compiled: matches!(cuda.source, CudaSource::Cpp(_)),
+        },
         Run::Actor(actor) => match &actor.kind {
             ActorKind::Native { type_name, .. } => Runner::Actor(type_name.as_str().into()),
             ActorKind::Process(_) => Runner::Process,

@@ -62,6 +62,7 @@ pub mod exec;
 pub mod faults;
 pub mod ir;
 pub mod memory;
+pub mod nvrtc;
 pub mod ptx;
 pub mod report;
 pub mod settings;

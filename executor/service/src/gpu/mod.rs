@@ -5,6 +5,7 @@
 
 mod health;
 mod queue;
+mod source;
 mod telemetry;
 mod topology;
 mod unit;
@@ -14,7 +15,7 @@ mod watch;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use drawloom_cuda::{Device, Missing, devices};
+use drawloom_cuda::{Compiler, Device, Missing, devices};
 use drawloom_model::{
     Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceUsage, Failure,
     FailureKind, JobKey, ObjectKey, ObjectType,
@@ -38,6 +39,10 @@ pub(crate) struct Devices {
     places: Vec<Arc<Place>>,
     infos: Vec<DeviceInfo>,
     news: mpsc::UnboundedSender<News>,
+    /// Of users' source.
+    compiler: Arc<Compiler>,
+    /// Whether it is there.
+    can_compile: bool,
 }
 
 /// A device, and its queue once something was put there.
@@ -102,7 +107,15 @@ impl Devices {
             let (store, news) = (Arc::clone(store), news.clone());
             Place::new(DeviceIndex(index), info.uuid.clone(), device, bytes, store, news)
         });
-        (Devices { places: places.collect(), infos, news: news.clone() }, library)
+        let (places, news): (Vec<_>, _) = (places.collect(), news.clone());
+        let compiler = Arc::new(Compiler::default());
+        let can_compile = !places.is_empty() && compiler.is_there();
+        (Devices { places, infos, news, compiler, can_compile }, library)
+    }
+
+    /// Whether CUDA C++ can be compiled for them.
+    pub(crate) fn can_compile(&self) -> bool {
+        self.can_compile
     }
 
     /// Whether there are none.
@@ -187,7 +200,7 @@ impl Devices {
             Failure::new(FailureKind::Spawn, format!("there is no device {}", device.0))
         })?;
         let seat = place.enter(job.assignment.attempt)?;
-        seat.queue(&self.news)?.add(job);
+        seat.queue(&self.news, &self.compiler)?.add(job);
         Ok(())
     }
 }
@@ -197,11 +210,16 @@ impl Seat {
         Arc::new(Seat { unit: Arc::new(unit), queue: OnceLock::new() })
     }
 
-    fn queue(&self, news: &mpsc::UnboundedSender<News>) -> Result<&Queue, Failure> {
+    fn queue(
+        &self,
+        news: &mpsc::UnboundedSender<News>,
+        compiler: &Arc<Compiler>,
+    ) -> Result<&Queue, Failure> {
         if let Some(queue) = self.queue.get() {
             return Ok(queue);
         }
-        let queue = Queue::start(Arc::clone(&self.unit), news.clone()).map_err(|error| {
+        let (unit, compiler) = (Arc::clone(&self.unit), Arc::clone(compiler));
+        let queue = Queue::start(unit, news.clone(), compiler).map_err(|error| {
             Failure::new(FailureKind::Spawn, format!("no thread for a device: {error}"))
         })?;
         Ok(self.queue.get_or_init(|| queue))
@@ -219,6 +237,14 @@ impl Operand {
             Kept::Memory(value) => &value.object_type,
             Kept::Device(resident) => &resident.object_type,
             Kept::Disk(spilled) => &spilled.object_type,
+        }
+    }
+
+    fn size_bytes(&self) -> u64 {
+        match &self.kept {
+            Kept::Memory(value) => value.data.len() as u64,
+            Kept::Device(resident) => resident.size_bytes(),
+            Kept::Disk(spilled) => spilled.size_bytes,
         }
     }
 }

@@ -8,12 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use drawloom_cuda::{Error, Flight, Lane};
-use drawloom_model::{
-    Assignment, AttemptId, Failure, FailureKind, KernelCall, ObjectKey, ObjectType, Run,
-};
+use drawloom_cuda::{Compiler, Error, Flight, Lane};
+use drawloom_model::{Assignment, AttemptId, Failure, FailureKind, ObjectKey, ObjectType};
 use tokio::sync::mpsc;
 
+use super::source::Code;
 use super::unit::Unit;
 use super::vram::Standing;
 use super::{DeviceJob, Landing};
@@ -39,6 +38,7 @@ impl Queue {
     pub(super) fn start(
         unit: Arc<Unit>,
         news: mpsc::UnboundedSender<News>,
+        compiler: Arc<Compiler>,
     ) -> std::io::Result<Self> {
         let (orders, incoming) = crossbeam_channel::unbounded();
         let (launched, landing) = crossbeam_channel::unbounded();
@@ -48,7 +48,7 @@ impl Queue {
         let thread = std::thread::Builder::new().name(name("land"));
         thread.spawn(move || ground.land_all(&landing))?;
         let thread = std::thread::Builder::new().name(name("launch"));
-        let mut tower = Tower { unit, air, news, launched, lanes: Vec::new(), next: 0 };
+        let mut tower = Tower { unit, air, news, launched, compiler, lanes: Vec::new(), next: 0 };
         thread.spawn(move || tower.launch_all(&incoming))?;
         Ok(Queue { orders })
     }
@@ -75,6 +75,11 @@ impl Air {
     fn touch_down(&self) {
         *self.flights.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         self.landed.notify_all();
+    }
+
+    /// Whether there is one alone.
+    fn has_one(&self) -> bool {
+        *self.flights.lock().unwrap_or_else(PoisonError::into_inner) == 1
     }
 
     /// Waits until one has landed; whether there was any.
@@ -104,6 +109,7 @@ struct Tower {
     air: Arc<Air>,
     news: mpsc::UnboundedSender<News>,
     launched: Sender<Launched>,
+    compiler: Arc<Compiler>,
     lanes: Vec<Lane>,
     next: usize,
 }
@@ -133,25 +139,23 @@ impl Tower {
         if job.cancellation.is_cancelled() {
             return Err(Failure::new(FailureKind::Application, "cancelled"));
         }
-        let Some(call) = call_of(&job.assignment) else {
+        let Some(code) = Code::of(&job.assignment) else {
             return Err(Failure::new(FailureKind::Spawn, "there is no such variant"));
         };
-        self.launch_call(call, job).map_err(|error| self.unit.failure(&call.name, &error))
+        self.launch_code(code, job).map_err(|error| self.unit.failure(code.name(), &error))
     }
 
-    fn launch_call(
+    fn launch_code(
         &mut self,
-        call: &KernelCall,
+        code: Code<'_>,
         job: &DeviceJob,
     ) -> Result<(Flight, Vec<Arc<Resident>>), Error> {
-        let types: Vec<ObjectType> =
-            job.operands.iter().map(|operand| operand.object_type().clone()).collect();
         if self.lanes.len() < LANES {
             self.lanes.push(Lane::new(&self.unit.device)?);
         }
         self.next = (self.next + 1) % self.lanes.len();
         let lane = &mut self.lanes[self.next];
-        let plan = lane.plan(call, &types)?;
+        let plan = code.plan(lane, &self.compiler, &job.operands)?;
         let wait = || self.air.wait();
         let operands = job.operands.iter().map(|operand| self.unit.bring(operand, wait));
         let operands = operands.collect::<Result<Vec<_>, Error>>()?;
@@ -193,16 +197,26 @@ impl Ground {
         drop(operands);
         let result = match landed {
             Ok(outputs) => Ok(self.keep(job.assignment.first_output, outputs)),
-            Err(error) => {
-                let kernel = call_of(&job.assignment).map_or("", |call| &call.name);
-                Err(self.unit.failure(kernel, &error))
-            }
+            Err(error) => Err(self.failure(&job.assignment, &error)),
         };
         for operand in &job.operands {
             self.unit.forget_released(operand);
         }
         self.air.touch_down();
         landing_of(&self.unit, &job, start, result)
+    }
+
+    fn failure(&self, assignment: &Assignment, error: &Error) -> Failure {
+        let code = Code::of(assignment);
+        let mut failure = self.unit.failure(code.as_ref().map_or("", Code::name), error);
+        // What a user's kernel broke when nothing else ran beside it, it would break again.
+        if matches!(code, Some(Code::Users(_)))
+            && failure.kind == FailureKind::DeviceLost
+            && self.air.has_one()
+        {
+            failure.kind = FailureKind::Application;
+        }
+        failure
     }
 
     fn keep(
@@ -224,14 +238,6 @@ fn thread_cpu() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
-fn call_of(assignment: &Assignment) -> Option<&KernelCall> {
-    let variant = assignment.template.variants.get(usize::from(assignment.variant))?;
-    match &variant.run {
-        Run::Kernel(call) => Some(call),
-        Run::Process(_) | Run::Actor(_) | Run::Call(_) => None,
-    }
-}
-
 /// How an attempt ended.
 fn landing_of(
     unit: &Unit,
@@ -241,7 +247,8 @@ fn landing_of(
 ) -> Landing {
     let attempt: AttemptId = job.assignment.attempt;
     let run_time = start.elapsed();
-    observe(call_of(&job.assignment).map_or("none", |call| &call.name), &result, run_time);
+    let code = Code::of(&job.assignment);
+    observe(code.as_ref().map_or("none", Code::label), &result, run_time);
     tracing::debug!(?attempt, device = unit.index.0, ?run_time, ok = result.is_ok(), "landed");
     Landing { attempt, device: unit.index, result, run_time }
 }

@@ -246,6 +246,10 @@ impl Unit {
             Error::Data(message) => {
                 Failure::new(FailureKind::Application, format!("{kernel}: {message}"))
             }
+            Error::User(_) | Error::Compile(_) => {
+                Failure::new(FailureKind::Application, format!("{kernel}: {error}"))
+            }
+            Error::NoCompiler(_) => Failure::new(FailureKind::Spawn, format!("{kernel}: {error}")),
             Error::Plan(error) => Failure::new(FailureKind::Application, error.to_string()),
             Error::Device { .. } => {
                 let message = format!("kernel {kernel} on {name}: {error}");

@@ -155,6 +155,9 @@ impl RunContext {
                 Err(Failure::new(FailureKind::Application, "cancelled"))
             }
             Run::Kernel(call) => kernel::run(call, job, self),
+            Run::Cuda(_) => {
+                Err(Failure::new(FailureKind::Spawn, "CUDA code runs on a GPU; none is given"))
+            }
             Run::Process(_) if !self.quarters.config.runs_processes => {
                 Err(Failure::new(FailureKind::Spawn, "this executor runs no processes"))
             }

@@ -13,7 +13,7 @@ use drawloom_model::{ObjectType, Value};
 pub struct Runner {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
-    modules: Mutex<HashMap<&'static str, Loaded>>,
+    modules: Mutex<HashMap<String, Loaded>>,
 }
 
 /// A module on the device; it stays there as long as the process.
@@ -135,8 +135,8 @@ impl Runner {
         unsafe {
             result::launch_kernel(
                 function,
-                (launch.blocks, 1, 1),
-                (launch.threads, 1, 1),
+                (launch.grid[0], 1, 1),
+                (launch.block[0], 1, 1),
                 launch.shared_bytes,
                 self.stream.cu_stream(),
                 &mut parameters,
@@ -146,14 +146,14 @@ impl Runner {
 
     fn load(&self, launch: &Launch) -> Result<Loaded, DriverError> {
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = modules.get(launch.module.name) {
+        if let Some(loaded) = modules.get(launch.module.name()) {
             return Ok(*loaded);
         }
         self.context.bind_to_thread()?;
-        let text = CString::new(launch.module.ptx).expect("text");
+        let text = CString::new(launch.module.ptx()).expect("text");
         // SAFETY: the text is PTX and ends with a zero byte.
         let loaded = Loaded(unsafe { result::module::load_data(text.as_ptr().cast()) }?);
-        modules.insert(launch.module.name, loaded);
+        modules.insert(launch.module.name().to_owned(), loaded);
         Ok(loaded)
     }
 
