@@ -1,5 +1,6 @@
 //! Short histories with known outcomes.
 
+mod devices;
 mod gangs;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! and nowhere else, until somebody needs them in memory or the device needs the room.
 
 mod health;
+mod line;
 mod queue;
 mod source;
 mod telemetry;

@@ -7,11 +7,11 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
 use drawloom_cuda::{Compiler, Error, Flight, Lane};
 use drawloom_model::{Assignment, AttemptId, Failure, FailureKind, ObjectKey, ObjectType};
 use tokio::sync::mpsc;
 
+use super::line::{Entrance, Exit, line};
 use super::source::Code;
 use super::unit::Unit;
 use super::vram::Standing;
@@ -20,14 +20,15 @@ use crate::driver::News;
 use crate::runner::observe;
 use crate::store::Resident;
 
-/// Ends that are told at once at most, so that who waits for the first hears of it soon.
-const TOLD_TOGETHER: usize = 64;
+/// Launches, or ends, that are told at once at most, so that who waits for the first hears of it
+/// soon.
+const TOLD_TOGETHER: usize = 8;
 /// Streams of a device on which kernels run beside each other.
 const LANES: usize = 4;
 
 /// Where attempts for a device are put.
 pub(super) struct Queue {
-    orders: Sender<DeviceJob>,
+    orders: Entrance<DeviceJob>,
 }
 
 impl Queue {
@@ -40,8 +41,8 @@ impl Queue {
         news: mpsc::UnboundedSender<News>,
         compiler: Arc<Compiler>,
     ) -> std::io::Result<Self> {
-        let (orders, incoming) = crossbeam_channel::unbounded();
-        let (launched, landing) = crossbeam_channel::unbounded();
+        let (orders, incoming) = line();
+        let (launched, landing) = line();
         let air = Arc::new(Air::default());
         let ground = Ground { unit: Arc::clone(&unit), air: Arc::clone(&air), news: news.clone() };
         let name = |what| format!("drawloom-gpu{}-{what}", unit.index.0);
@@ -55,8 +56,8 @@ impl Queue {
 
     /// Adds an attempt; its landing is told of in any case.
     pub(super) fn add(&self, job: DeviceJob) {
-        // The thread lives as long as the queue does.
-        let _ = self.orders.send(job);
+        self.orders.push(job);
+        self.orders.ring();
     }
 }
 
@@ -108,16 +109,26 @@ struct Tower {
     unit: Arc<Unit>,
     air: Arc<Air>,
     news: mpsc::UnboundedSender<News>,
-    launched: Sender<Launched>,
+    launched: Entrance<Launched>,
     compiler: Arc<Compiler>,
     lanes: Vec<Lane>,
     next: usize,
 }
 
 impl Tower {
-    fn launch_all(&mut self, incoming: &Receiver<DeviceJob>) {
+    fn launch_all(&mut self, incoming: &Exit<DeviceJob>) {
         let mut cpu = thread_cpu();
-        for job in incoming {
+        let mut untold = 0;
+        loop {
+            let job = incoming.next_now().or_else(|| {
+                self.launched.ring();
+                untold = 0;
+                let job = incoming.next();
+                // To sleep and to wake is nobody's launch.
+                cpu = thread_cpu();
+                job
+            });
+            let Some(job) = job else { return };
             let start = Instant::now();
             match self.launch(&job) {
                 Ok((flight, operands)) => {
@@ -125,7 +136,12 @@ impl Tower {
                     self.unit.launched(now.saturating_sub(cpu));
                     cpu = now;
                     self.air.take_off();
-                    let _ = self.launched.send(Launched { job, flight, operands, start });
+                    self.launched.push(Launched { job, flight, operands, start });
+                    untold += 1;
+                    if untold == TOLD_TOGETHER {
+                        self.launched.ring();
+                        untold = 0;
+                    }
                 }
                 Err(failure) => {
                     let landing = landing_of(&self.unit, &job, start, Err(failure));
@@ -156,7 +172,10 @@ impl Tower {
         self.next = (self.next + 1) % self.lanes.len();
         let lane = &mut self.lanes[self.next];
         let plan = code.plan(lane, &self.compiler, &job.operands)?;
-        let wait = || self.air.wait();
+        let wait = || {
+            self.launched.ring();
+            self.air.wait()
+        };
         let operands = job.operands.iter().map(|operand| self.unit.bring(operand, wait));
         let operands = operands.collect::<Result<Vec<_>, Error>>()?;
         let buffers: Vec<_> = operands.iter().map(|operand| operand.buffer().clone()).collect();
@@ -173,13 +192,13 @@ struct Ground {
 }
 
 impl Ground {
-    fn land_all(&self, landing: &Receiver<Launched>) {
+    fn land_all(&self, landing: &Exit<Launched>) {
         let mut next = None;
-        while let Some(launched) = next.take().or_else(|| landing.recv().ok()) {
+        while let Some(launched) = next.take().or_else(|| landing.next()) {
             let mut landings = vec![self.land(launched)];
             // Whatever has ended meanwhile is told together.
             while landings.len() < TOLD_TOGETHER {
-                let Ok(launched) = landing.try_recv() else { break };
+                let Some(launched) = landing.next_now() else { break };
                 if !launched.flight.has_ended() {
                     next = Some(launched);
                     break;
