@@ -35,13 +35,13 @@ fn start() -> Scheduler {
 }
 
 /// What the executor is told to run.
-fn tell(scheduler: &mut Scheduler, event: Event) -> Vec<Box<Assignment>> {
+fn tell(scheduler: &mut Scheduler, event: Event) -> Vec<Assignment> {
     let mut commands = Vec::new();
     scheduler.handle(Time::ZERO, event, &mut commands);
     scheduler.handle(Time::ZERO, Event::RoundDue, &mut commands);
     scheduler.assert_consistent();
     let runs = commands.into_iter().filter_map(|command| match command {
-        Command::Send { message: ToExecutor::Run(assignment), .. } => Some(assignment),
+        Command::Send { message: ToExecutor::Run(assignment), .. } => Some(*assignment),
         _ => None,
     });
     runs.collect()
@@ -72,7 +72,7 @@ fn place(scheduler: &mut Scheduler, job: u128, graph: TaskGraph) -> Vec<Vec<u16>
     let mut runs =
         tell(scheduler, Event::JobSubmitted { request, job: JobId(job), token: None, graph });
     runs.sort_by_key(|run| run.attempt);
-    let devices = |run: &Box<Assignment>| run.devices.iter().map(|device| device.0).collect();
+    let devices = |run: &Assignment| run.devices.iter().map(|device| device.0).collect();
     runs.iter().map(devices).collect()
 }
 
