@@ -42,7 +42,7 @@ impl GpuOptions {
     }
 
     /// How many simulated GPUs the environment asks for.
-    fn from_environment(&self) -> Result<u32, String> {
+    fn environment_says(&self) -> Result<u32, String> {
         let told = std::env::var(VARIABLE).unwrap_or_default();
         if self.no_gpus || told.is_empty() {
             return Ok(0);
@@ -56,7 +56,7 @@ impl GpuOptions {
     /// # Errors
     /// The driver is not there or cannot be loaded.
     pub fn prepare(&self) -> Result<(), String> {
-        let count = self.simulated_gpus.map_or_else(|| self.from_environment(), Ok)?;
+        let count = self.simulated_gpus.map_or_else(|| self.environment_says(), Ok)?;
         if count == 0 {
             return Ok(());
         }

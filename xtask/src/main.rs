@@ -29,11 +29,25 @@ const LINT: &[Step] = &[
 const TEST: &[Step] =
     &[Step { about: "tests", arguments: &["test", "--workspace", "--locked"], environment: &[] }];
 
+/// The whole system again, on machines with simulated GPUs.
+const GPUS: &[Step] = &[
+    Step {
+        about: "tests of the whole system with one simulated GPU",
+        arguments: &["test", "--package", "drawloom-cli", "--test", "system", "--locked"],
+        environment: &[("DRAWLOOM_SIMULATED_GPUS", "1")],
+    },
+    Step {
+        about: "tests of the whole system with four simulated GPUs",
+        arguments: &["test", "--package", "drawloom-cli", "--test", "system", "--locked"],
+        environment: &[("DRAWLOOM_SIMULATED_GPUS", "4")],
+    },
+];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["ci"] => run_all(LINT.iter().chain(TEST)),
+        ["ci"] => run_all(LINT.iter().chain(TEST).chain(GPUS)),
         ["lint"] => run_all(LINT),
         ["test"] => run_all(TEST),
         ["ptx"] => ptx::write(),

@@ -5,7 +5,7 @@ use crate::harness::{GraphFile, say};
 /// Runs a graph file that is wrong; checks the exit code and that the message has these parts.
 fn check(name: &str, text: &str, code: i32, parts: &[&str]) {
     let file = GraphFile::new(name, text);
-    let said = say(&["run", file.path()]);
+    let said = say(&["run", file.path(), "--no-gpus"]);
     assert_eq!(said.code, Some(code), "{}", said.err);
     for part in parts {
         assert!(said.err.contains(part), "{part:?} is not in:\n{}", said.err);
