@@ -1,8 +1,26 @@
 //! The one place that writes to the standard output and the standard error.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use serde::Serialize;
+
+/// Text as a terminal may show it: what tasks say must not steer it.
+fn plain(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    Cow::Owned(plain)
+}
 
 /// Writes one line.
 ///
@@ -10,7 +28,7 @@ use serde::Serialize;
 /// When it cannot be written, as when nobody reads any more.
 pub fn line(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(plain(text).as_bytes())?;
     out.write_all(b"\n")?;
     out.flush()
 }
@@ -25,7 +43,7 @@ macro_rules! note {
 pub(crate) use note;
 
 pub(crate) fn write_note(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", plain(&text.to_string()));
 }
 
 /// Writes text as it is: what a screen shows.

@@ -125,7 +125,8 @@ async fn run_graph(
     let wanted = loaded.graph.outputs.iter().map(|output| output.name.clone()).collect();
     let mut job = submit(client, loaded, None).await?;
     if !global.quiet {
-        note!("{} with {} tasks", job.id(), job.tasks());
+        let tasks = job.tasks();
+        note!("{} with {tasks} {}", job.id(), if tasks == 1 { "task" } else { "tasks" });
     }
     let mut tally = Tally::new(job.tasks());
     let mut shown = progress(global);

@@ -4,6 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+/// How often a reader looks for more, giving way in between, before it sleeps.
+const LOOKS: u32 = 8;
+
 /// The end that is written to. The reader finds the end of the line when this is dropped.
 pub(super) struct Entrance<T>(Arc<Line<T>>);
 
@@ -61,6 +64,13 @@ impl<T> Drop for Entrance<T> {
 impl<T> Exit<T> {
     /// The next; waits for it. Nothing once the writer is gone and all has been read.
     pub(super) fn next(&self) -> Option<T> {
+        // To sleep and to be woken takes longer than most waits do.
+        for _ in 0..LOOKS {
+            if let Some(item) = self.next_now() {
+                return Some(item);
+            }
+            std::thread::yield_now();
+        }
         let mut state = self.0.state();
         loop {
             if let Some(item) = state.waiting.pop_front() {
