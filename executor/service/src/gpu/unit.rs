@@ -94,13 +94,7 @@ impl Unit {
             return Ok(resident);
         }
         match &operand.kept {
-            Kept::Memory(value) => {
-                let upload = || self.device.upload(&value.data);
-                let buffer = self.making_room(upload, wait)?;
-                self.note(&self.counts.uploaded, "host", &buffer);
-                let standing = if operand.was_sent { Standing::Sent } else { Standing::Copy };
-                Ok(self.keep(operand.object, value.object_type.clone(), buffer, standing))
-            }
+            Kept::Memory(value) => self.upload(operand, value, wait),
             Kept::Device(resident) if resident.home == self.index => {
                 self.counts.found.fetch_add(1, Ordering::Relaxed);
                 Ok(Arc::clone(resident))
@@ -120,14 +114,23 @@ impl Unit {
             }
             // Memory on the host is not wanted for it.
             Kept::Disk(spilled) => {
-                let mut data = vec![0; spilled.size_bytes as usize];
-                spilled.read(0, &mut data).map_err(|error| Error::Data(error.to_string()))?;
-                let buffer = self.making_room(|| self.device.upload(&data), wait)?;
-                self.note(&self.counts.uploaded, "host", &buffer);
-                let object_type = spilled.object_type.clone();
-                Ok(self.keep(operand.object, object_type, buffer, Standing::Copy))
+                let value = spilled.load().map_err(|error| Error::Data(error.to_string()))?;
+                self.upload(operand, &value, wait)
             }
         }
+    }
+
+    /// Copies an operand from the host.
+    fn upload(
+        &self,
+        operand: &Operand,
+        value: &Value,
+        wait: impl Fn() -> bool,
+    ) -> Result<Arc<Resident>, Error> {
+        let buffer = self.making_room(|| self.device.upload(&value.data), wait)?;
+        self.note(&self.counts.uploaded, "host", &buffer);
+        let standing = if operand.was_sent { Standing::Sent } else { Standing::Copy };
+        Ok(self.keep(operand.object, value.object_type.clone(), buffer, standing))
     }
 
     /// Counts a launch, which took so much processor time.
@@ -199,33 +202,31 @@ impl Unit {
         any
     }
 
-    /// Moves what is here alone into memory, or on to the disk where memory is full. Waits for no
-    /// memory: whoever would free some may be waiting for this device.
-    fn move_out(&self, Victim { object, resident, .. }: &Victim) -> bool {
-        let len = resident.size_bytes() as usize;
-        if let Ok(mut place) = self.store.buffer_now(object.job, len) {
-            let copied = resident.read(place.bytes_mut());
-            if let Err(error) = copied {
-                tracing::warn!(?object, %error, "an object does not leave its device");
-                return false;
-            }
-            let object_type = resident.object_type.clone();
-            self.store.put_back(*object, Value { object_type, data: place.freeze() });
-            let _ = self.news.send(News::Event(Event::Restored { object: *object }));
-            return true;
+    /// Moves what is here alone off the device and tells the core where it is; whether it went.
+    fn move_out(&self, victim: &Victim) -> bool {
+        let told = self.put_elsewhere(victim).map(|event| {
+            let _ = self.news.send(News::Event(event));
+        });
+        if let Err(error) = &told {
+            tracing::warn!(object = ?victim.object, error, "an object does not leave its device");
         }
-        match resident.load().map_err(|error| error.to_string()).and_then(|value| {
-            self.store.put_on_disk(*object, &value).map_err(|error| error.to_string())
-        }) {
-            Ok(()) => {
-                let _ = self.news.send(News::Event(Event::Spilled { object: *object }));
-                true
-            }
-            Err(error) => {
-                tracing::warn!(?object, %error, "an object does not leave its device");
-                false
-            }
-        }
+        told.is_ok()
+    }
+
+    /// Copies it into memory, or to the disk where memory is full. Waits for no memory: whoever
+    /// would free some may be waiting for this device.
+    fn put_elsewhere(&self, Victim { object, resident, .. }: &Victim) -> Result<Event, String> {
+        let object = *object;
+        let Ok(mut place) = self.store.buffer_now(object.job, resident.size_bytes() as usize)
+        else {
+            let value = resident.load().map_err(|error| error.to_string())?;
+            self.store.put_on_disk(object, &value).map_err(|error| error.to_string())?;
+            return Ok(Event::Spilled { object });
+        };
+        resident.read(place.bytes_mut()).map_err(|error| error.to_string())?;
+        let object_type = resident.object_type.clone();
+        self.store.put_back(object, Value { object_type, data: place.freeze() });
+        Ok(Event::Restored { object })
     }
 
     /// What is told of a call that failed. Where the device is of no more use, it is out of service

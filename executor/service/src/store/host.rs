@@ -50,9 +50,7 @@ impl Kept {
                 resident.load().map_err(|error| error.to_string())
             }),
             Kept::Disk(spilled) => tokio::task::spawn_blocking(move || {
-                let mut data = vec![0; spilled.size_bytes as usize];
-                spilled.read(0, &mut data).map_err(|error| error.to_string())?;
-                Ok(Value { object_type: spilled.object_type.clone(), data: data.into() })
+                spilled.load().map_err(|error| error.to_string())
             }),
         };
         reading.await.map_err(|error| error.to_string())?

@@ -199,6 +199,16 @@ pub(crate) struct SpilledObject {
 }
 
 impl SpilledObject {
+    /// A copy on the heap, for those who need it once.
+    ///
+    /// # Errors
+    /// As [`SpilledObject::read`].
+    pub(crate) fn load(&self) -> Result<Value, SpillError> {
+        let mut data = vec![0; self.size_bytes as usize];
+        self.read(0, &mut data)?;
+        Ok(Value { object_type: self.object_type.clone(), data: data.into() })
+    }
+
     /// Reads the bytes from `start` on, which begins a piece, and checks them.
     pub(crate) fn read(&self, start: u64, bytes: &mut [u8]) -> Result<(), SpillError> {
         let read = || {
