@@ -354,3 +354,35 @@ fn additions_are_held_against_the_actors_that_are_there() {
     let calls = graph(vec![call(ActorRef::Task(0), 0)], &[0]);
     assert!(matches!(add(calls), Ok(Reply::TasksAdded { .. })));
 }
+
+/// An attempt of the first job waits for a task of it.
+fn wait(world: &mut World, waiter: u32, task: u32) -> Option<Result<Reply, Refusal>> {
+    let (request, waiter) = (RequestId(9), Some((waiter, 1)));
+    world.tell(Event::WaitRequested { request, job: JOB, tasks: vec![task], waiter });
+    world.replies.pop()
+}
+
+#[test]
+fn attempts_cannot_wait_for_each_other_in_a_ring() {
+    let mut world = World::new(2);
+    let noop = Arc::new(Template::new(Variant::kernel("noop", Attributes::new()), 0));
+    world.submit(JOB, graph(vec![noop], &[0; 3])).expect("admitted");
+    assert_eq!(world.runs().len(), 3);
+    assert_eq!(wait(&mut world, 0, 1), None, "it waits");
+    assert_eq!(wait(&mut world, 1, 2), None, "it waits");
+    let refusal = Refusal::WaitsForItself { job: JOB, task: 2 };
+    assert_eq!(wait(&mut world, 2, 0), Some(Err(refusal)));
+    // Attempts that are over hold nothing up.
+    world.fail(1, attempt(0, 1), FailureKind::Application);
+    assert!(matches!(wait(&mut world, 2, 0), Some(Ok(Reply::TasksEnded { .. }))));
+}
+
+#[test]
+fn a_call_cannot_wait_for_another_call_of_its_actor() {
+    let mut world = World::new(1);
+    world.submit(JOB, one_actor(0, 2, 0)).expect("admitted");
+    world.say(1, FromExecutor::Started { attempt: attempt(0, 1) });
+    world.say(1, FromExecutor::Started { attempt: attempt(1, 1) });
+    let refusal = Refusal::WaitsForItself { job: JOB, task: 1 };
+    assert_eq!(wait(&mut world, 1, 2), Some(Err(refusal)));
+}

@@ -390,8 +390,11 @@ pub enum Refusal {
         /// The attempt's number.
         attempt: u32,
     },
-    /// An attempt would wait for itself.
-    #[error("task {task} of {job} cannot wait for itself, nor for a task that needs it")]
+    /// An attempt would wait for itself: directly, through what a task needs, or through others
+    /// that wait.
+    #[error(
+        "task {task} of {job} cannot wait for itself, nor for a task that needs it or waits for it"
+    )]
     WaitsForItself {
         /// The job.
         job: JobId,

@@ -1,5 +1,7 @@
 //! Waiting for tasks; what an attempt that waits gives up meanwhile, and how it gets it back.
 
+use std::collections::BTreeSet;
+
 use drawloom_model::{AttemptId, ExecutorId, JobId, JobKey, TaskKey, ToExecutor};
 
 use super::Scheduler;
@@ -28,7 +30,8 @@ impl Scheduler {
         if tasks.iter().all(|task| has_ended(*task)) {
             return Ok(Some(self.ends_of(key, &tasks)));
         }
-        self.waits.add(request, key, tasks, waiter, has_ended);
+        let held_up = waiter.map_or_else(Vec::new, |waiter| self.held_up_by(waiter));
+        self.waits.add(request, (key, tasks), waiter, held_up, has_ended);
         if let Some(attempt) = waiter {
             self.suspend(attempt, commands);
         }
@@ -44,30 +47,46 @@ impl Scheduler {
         tasks: &[u32],
     ) -> Result<AttemptId, Refusal> {
         let attempt = AttemptId { task: TaskKey { job: key, index: task }, number };
-        let is_current = self.active_of(attempt).is_some();
-        if !is_current {
+        if self.active_of(attempt).is_none() {
             return Err(Refusal::NotRunning { job: id, task, attempt: number });
         }
-        let Some(job) = self.state.job(key) else { return Err(Refusal::UnknownJob { job: id }) };
-        // What is waited for needs the waiter where the waiter is reached from it, backwards.
-        let mut stack: Vec<u32> = tasks.to_vec();
-        let mut seen = std::collections::BTreeSet::new();
+        let held_up = self.held_up_by(attempt);
+        let mut stack: Vec<TaskKey> =
+            tasks.iter().map(|index| TaskKey { job: key, index: *index }).collect();
+        let mut seen: BTreeSet<TaskKey> = stack.iter().copied().collect();
         while let Some(needed) = stack.pop() {
-            if needed == task {
+            if held_up.contains(&needed) {
                 return Err(Refusal::WaitsForItself { job: id, task });
             }
-            let before = job.predecessors(needed);
-            let open = before.filter(|task| !job.tasks[*task as usize].phase.is_final());
-            // A gang's members start together, so each waits for what the others need.
-            let gang = self.gang_of(TaskKey { job: key, index: needed });
-            let peers = gang.map(|gang| self.unended_members(gang)).unwrap_or_default();
-            let open = open.chain(peers.into_iter().map(|peer| peer.index));
-            // A call needs its actor, which serves nothing while it waits.
-            let actor = self.callee(TaskKey { job: key, index: needed });
-            let open = open.chain(actor.filter(|actor| actor.job == key).map(|actor| actor.index));
-            stack.extend(open.filter(|before| seen.insert(*before)));
+            stack.extend(self.needs_of(needed).into_iter().filter(|task| seen.insert(*task)));
         }
         Ok(attempt)
+    }
+
+    /// The tasks that go no further while an attempt waits: its own, and the actor that it is a
+    /// call of, which serves nothing else meanwhile.
+    fn held_up_by(&self, attempt: AttemptId) -> Vec<TaskKey> {
+        std::iter::once(attempt.task).chain(self.callee(attempt.task)).collect()
+    }
+
+    /// The tasks that have to end, or to go further, before a task can end.
+    fn needs_of(&self, needed: TaskKey) -> Vec<TaskKey> {
+        let open = |task: &TaskKey| self.state.task(*task).is_some_and(|it| !it.phase.is_final());
+        let Some(job) = self.state.job(needed.job).filter(|_| open(&needed)) else {
+            return Vec::new();
+        };
+        let before = job.predecessors(needed.index);
+        let before = before.map(|index| TaskKey { job: needed.job, index });
+        // A gang's members start together, so each waits for what the others need.
+        let peers = self.gang_of(needed).map(|gang| self.unended_members(gang));
+        let waits = self.waits.holding_up(needed);
+        let waits = waits.filter(|(attempt, _)| self.active_of(*attempt).is_some());
+        before
+            .chain(peers.unwrap_or_default())
+            .chain(self.callee(needed))
+            .chain(waits.map(|(_, task)| task))
+            .filter(open)
+            .collect()
     }
 
     /// The place of an attempt that is current.
