@@ -143,7 +143,6 @@ impl Bench {
             | Bench::PutSmall
             | Bench::GetSmall
             | Bench::Transfer
-            | Bench::ProcessSpawn
             | Bench::MillionWaiting => matches!(mode, Mode::Remote),
             _ => true,
         }
