@@ -4,7 +4,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     actors, add, bench, call, cancel, completions, executor, get, jobs, kernels, nodes, objects,
-    put, release, run, scheduler, schema, status, submit, tasks, timeline, top, up, watch, why,
+    put, release, run, scheduler, schema, sim, status, submit, tasks, timeline, top, up, watch,
+    why,
 };
 use crate::gpu_options::GpuOptions;
 
@@ -86,6 +87,7 @@ pub enum Command {
     Call(call::Call),
     Kernels(kernels::Kernels),
     Schema(schema::SchemaCommand),
+    Sim(sim::Sim),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }

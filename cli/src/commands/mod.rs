@@ -17,6 +17,7 @@ pub mod release;
 pub mod run;
 pub mod scheduler;
 pub mod schema;
+pub mod sim;
 pub mod status;
 pub mod submit;
 pub mod tasks;
@@ -64,6 +65,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Call(command) => command.run(&global).await,
         Command::Kernels(command) => command.run(&global),
         Command::Schema(command) => command.run(&global),
+        Command::Sim(command) => command.run(&global),
         Command::Bench(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),
     }

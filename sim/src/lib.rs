@@ -1,0 +1,18 @@
+//! Compares scheduling policies on task graphs and platforms.
+//!
+//! A [`Workload`] is a task graph, read from a file or generated; a [`Platform`] is a set of
+//! processors, places and links with a name. [`Case`] joins the two to a problem; [`Case::run`] plans
+//! it under a policy, checks the schedule by rules that no planner knows of, and tells the makespan
+//! beside the lower bounds.
+
+mod case;
+mod error;
+mod platform;
+mod run;
+mod workload;
+
+pub use case::Case;
+pub use error::{Place, SimError};
+pub use platform::{Platform, names as platform_names};
+pub use run::{Record, policies};
+pub use workload::{Format, Workload, load};
