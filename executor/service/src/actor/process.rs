@@ -124,10 +124,10 @@ impl ProcessActor {
             other => return Err(self.garbage(&format!("it began with {}", name(&other)))),
         }
         self.send(&Order::Start { attributes, arguments }, due).map_err(spawn)?;
-        self.answer_to(0, due).map_err(spawn)?;
+        self.done("START", due).map_err(spawn)?;
         if let Some(state) = state {
             self.send(&Order::Restore { state }, due).map_err(spawn)?;
-            self.answer_to(0, due).map_err(spawn)?;
+            self.done("RESTORE", due).map_err(spawn)?;
         }
         Ok(())
     }
@@ -153,7 +153,12 @@ impl ProcessActor {
         self.last_id += 1;
         let id = self.last_id;
         self.send(&Order::Checkpoint { id }, due)?;
-        Ok(self.answer_to(id, due)?.into_iter().next())
+        let mut values = self.answer_to(id, due)?;
+        if values.len() > 1 {
+            let message = format!("CHECKPOINT was answered with {} values", values.len());
+            return Err(Trouble::Incarnation(self.garbage(&message)));
+        }
+        Ok(values.pop())
     }
 
     /// Tells the process to end, and sees to it that it does.
@@ -170,6 +175,17 @@ impl ProcessActor {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let timeout = Timespec::try_from(limit).ok();
         rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Takes the answer to what has no result.
+    fn done(&mut self, order: &str, due: Option<Instant>) -> Result<(), Trouble> {
+        match self.answer_to(0, due)?.len() {
+            0 => Ok(()),
+            values => {
+                let message = format!("{order} was answered with {values} value(s), not with none");
+                Err(Trouble::Incarnation(self.garbage(&message)))
+            }
+        }
     }
 
     fn answer_to(&mut self, wanted: u64, due: Option<Instant>) -> Result<Vec<Value>, Trouble> {

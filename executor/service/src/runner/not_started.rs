@@ -4,13 +4,23 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use drawloom_model::{Failure, FailureKind, ProcessSpec};
+use drawloom_model::{Failure, FailureKind, ProcessSpec, ResourceRequest};
 
 use super::process::DEFAULT_PATH;
 
 /// What the system's answer means for the task.
-pub(crate) fn not_started(spec: &ProcessSpec, error: &std::io::Error) -> Failure {
+pub(crate) fn not_started(
+    spec: &ProcessSpec,
+    request: &ResourceRequest,
+    error: &std::io::Error,
+) -> Failure {
     let program = spec.argv.first().map_or("", String::as_str);
+    let asked = request.memory_bytes;
+    if error.kind() == std::io::ErrorKind::OutOfMemory && asked > 0 {
+        let message =
+            format!("cannot start {program:?} within the {asked} bytes of memory it asked for");
+        return Failure::new(FailureKind::OutOfMemory, message);
+    }
     let told = spec.env.get("PATH").cloned();
     let path = told.or_else(|| std::env::var("PATH").ok());
     let path = path.as_deref().unwrap_or(DEFAULT_PATH);
@@ -52,4 +62,24 @@ fn not_loaded(spec: &ProcessSpec, program: &str, path: &str) -> Option<String> {
     let first = String::from_utf8_lossy(script.split(|byte| *byte == b'\n').next()?).into_owned();
     let interpreter = first.trim_matches([' ', '\t']).split([' ', '\t']).next()?;
     Some(format!("there is no interpreter {interpreter:?}, which its first line names"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_told_apart_from_none() {
+        let spec = ProcessSpec { argv: vec!["weave".into()], ..ProcessSpec::default() };
+        let mut request = ResourceRequest::default();
+        let full = std::io::Error::from(std::io::ErrorKind::OutOfMemory);
+        let failure = not_started(&spec, &request, &full);
+        assert_eq!(failure.kind, FailureKind::Spawn);
+        request.memory_bytes = 1024;
+        let told = "cannot start \"weave\" within the 1024 bytes of memory it asked for";
+        assert_eq!(
+            not_started(&spec, &request, &full),
+            Failure::new(FailureKind::OutOfMemory, told)
+        );
+    }
 }

@@ -53,7 +53,7 @@ pub(super) fn run(
     let captures = captures(spec, config.output_limit_bytes);
     let group = group.as_deref();
     let running = Running::start(&command, &confinement, stdin, captures, &job.cancellation, group)
-        .map_err(|error| not_started(spec, &error))?;
+        .map_err(|error| not_started(spec, request, &error))?;
     let ended = running.wait().map_err(|error| {
         Failure::new(FailureKind::Application, format!("cannot watch the process: {error}"))
     })?;
