@@ -17,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use super::body::Trouble;
 use super::delivery::Delivery;
 use super::frame::{Answer, FRAME_LIMIT_BYTES, LENGTH_BYTES, Order, VERSION};
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, is_late};
 use super::watch::{Tail, watch};
 use crate::cancellation::Cancellation;
 use crate::cgroup::Group;
@@ -207,7 +207,12 @@ impl ProcessActor {
         let mut rest = &frame[..];
         while !rest.is_empty() {
             match rustix::io::write(&self.socket, rest) {
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => {
+                    rest = &rest[written..];
+                    if !rest.is_empty() && is_late(due) {
+                        return Err(self.silent());
+                    }
+                }
                 Err(Errno::AGAIN) => self.wait(PollFlags::OUT, due)?,
                 Err(Errno::INTR) => {}
                 Err(_) => return Err(Trouble::Incarnation(self.gone())),
@@ -234,7 +239,12 @@ impl ProcessActor {
         while filled < buffer.len() {
             match rustix::io::read(&self.socket, &mut buffer[filled..]) {
                 Ok(0) => return Err(Trouble::Incarnation(self.gone())),
-                Ok(read) => filled += read,
+                Ok(read) => {
+                    filled += read;
+                    if filled < buffer.len() && is_late(due) {
+                        return Err(self.silent());
+                    }
+                }
                 Err(Errno::AGAIN) => self.wait(PollFlags::IN, due)?,
                 Err(Errno::INTR) => {}
                 Err(_) => return Err(Trouble::Incarnation(self.gone())),
@@ -269,11 +279,16 @@ impl ProcessActor {
             return Err(Trouble::Incarnation(Failure::new(FailureKind::Application, message)));
         }
         if !ready && left.is_some_and(|left| left.is_zero()) {
-            let end = self.end();
-            let message = format!("the process did not answer in time and was killed ({end})");
-            return Err(Trouble::TimedOut(Failure::new(FailureKind::TimedOut, message)));
+            return Err(self.silent());
         }
         Ok(())
+    }
+
+    /// The process has not said in time what it was to say.
+    fn silent(&mut self) -> Trouble {
+        let end = self.end();
+        let message = format!("the process did not answer in time and was killed ({end})");
+        Trouble::TimedOut(Failure::new(FailureKind::TimedOut, message))
     }
 
     /// The process has closed its socket.
