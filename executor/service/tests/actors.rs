@@ -302,13 +302,13 @@ async fn silence_beyond_the_calls_timeout_kills_the_process() {
 async fn an_answer_that_does_not_end_is_late() {
     let mut loom = Loom::new(config()).await;
     let body = "begin(); call(); s.sendall(struct.pack('<IB', 1 << 28, 66))\n\
-                while True: s.sendall(bytes(1))";
+                piece = bytes(1 << 20)\n\
+                while True: s.sendall(piece)";
     loom.run(actor(0, python(body)));
     let here = begun(&mut loom, 0).await;
-    let limit = Duration::from_millis(50);
+    let limit = Duration::from_millis(20);
     let late = here.call(Call { timeout: Some(limit), ..direct("any") });
     assert_eq!(late.await.expect("answered"), Err(CallFault::TimedOut { limit }));
-    assert_eq!(failure(&mut loom).await.kind, FailureKind::TimedOut);
 }
 
 #[tokio::test]
