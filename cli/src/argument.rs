@@ -2,7 +2,8 @@
 
 use drawloom_client::ActorName;
 use drawloom_model::{Attribute, DType, ObjectType, Shape, Value};
-use serde_json::Value as Json;
+use half::{bf16, f16};
+use serde_json::{Number, Value as Json};
 
 use crate::commands::call::task_ref;
 
@@ -19,18 +20,31 @@ pub fn actor_name(text: &str) -> Result<ActorName, String> {
     Ok(ActorName::Name(text.to_owned()))
 }
 
+/// An argument whose element type is not known yet.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Argument {
+    /// A text.
+    Text(String),
+    /// A number, or nested lists of numbers of equal lengths.
+    Numbers {
+        /// The lengths, outermost first.
+        extents: Vec<u64>,
+        /// The numbers, row by row.
+        numbers: Vec<Number>,
+    },
+}
+
 /// An argument. What is no JSON is taken as text.
-pub fn argument(text: &str) -> Result<Value, String> {
+pub fn argument(text: &str) -> Result<Argument, String> {
     match serde_json::from_str(text) {
-        Ok(Json::String(text)) => Ok(Value::blob(text.into_bytes())),
-        Ok(json) => tensor(&json),
+        Ok(Json::String(text)) => Ok(Argument::Text(text)),
+        Ok(json) => numbers(&json),
         Err(error) if text.starts_with(['[', '{', '"']) => Err(error.to_string()),
-        Err(_) => Ok(Value::blob(text.to_owned().into_bytes())),
+        Err(_) => Ok(Argument::Text(text.to_owned())),
     }
 }
 
-/// A number, or nested lists of numbers of equal lengths.
-fn tensor(json: &Json) -> Result<Value, String> {
+fn numbers(json: &Json) -> Result<Argument, String> {
     let mut extents = Vec::new();
     let mut level = json;
     while let Json::Array(items) = level {
@@ -42,26 +56,72 @@ fn tensor(json: &Json) -> Result<Value, String> {
     }
     let mut numbers = Vec::new();
     flatten(json, &extents, &mut numbers)?;
-    let whole: Option<Vec<i64>> = numbers.iter().map(|number| number.as_i64()).collect();
-    let (dtype, data): (_, Vec<u8>) = match whole {
-        Some(whole) => (DType::I64, whole.iter().flat_map(|n| n.to_le_bytes()).collect()),
-        None => {
-            let floats = numbers.iter().map(|number| number.as_f64().unwrap_or(f64::NAN));
-            (DType::F64, floats.flat_map(f64::to_le_bytes).collect())
-        }
-    };
-    let object_type = ObjectType::Tensor { dtype, shape: Shape::new(extents) };
-    Ok(Value { object_type, data: data.into() })
+    Ok(Argument::Numbers { extents, numbers })
 }
 
-fn flatten<'j>(
-    json: &'j Json,
-    extents: &[u64],
-    numbers: &mut Vec<&'j serde_json::Number>,
-) -> Result<(), String> {
+impl Argument {
+    /// The object to send. Numbers are of this type; where none is given, of i64 when all of them
+    /// are whole, else of f64.
+    ///
+    /// # Errors
+    /// A number is none of that type.
+    pub fn value(self, dtype: Option<DType>) -> Result<Value, String> {
+        let (extents, numbers) = match self {
+            Argument::Text(text) => return Ok(Value::blob(text.into_bytes())),
+            Argument::Numbers { extents, numbers } => (extents, numbers),
+        };
+        let usual = if numbers.iter().all(Number::is_i64) { DType::I64 } else { DType::F64 };
+        let dtype = dtype.unwrap_or(usual);
+        let mut data = Vec::with_capacity(numbers.len() * dtype.size_bytes());
+        for number in &numbers {
+            put(dtype, number, &mut data).ok_or_else(|| format!("{number} is no {dtype}"))?;
+        }
+        let object_type = ObjectType::Tensor { dtype, shape: Shape::new(extents) };
+        Ok(Value { object_type, data: data.into() })
+    }
+}
+
+/// Appends a number's bytes, unless it is none of this type.
+fn put(dtype: DType, number: &Number, data: &mut Vec<u8>) -> Option<()> {
+    let float = number.as_f64()?;
+    // What is larger than the type's largest is no number of it.
+    let finite = |stays: bool| stays.then_some(());
+    match dtype {
+        DType::U8 => data.push(u8::try_from(number.as_i64()?).ok()?),
+        DType::I32 => data.extend(i32::try_from(number.as_i64()?).ok()?.to_le_bytes()),
+        DType::I64 => data.extend(number.as_i64()?.to_le_bytes()),
+        DType::F16 => {
+            let half = f16::from_f64(float);
+            finite(half.is_finite())?;
+            data.extend(half.to_le_bytes());
+        }
+        DType::BF16 => {
+            let half = bf16::from_f64(float);
+            finite(half.is_finite())?;
+            data.extend(half.to_le_bytes());
+        }
+        DType::F32 => {
+            let single = float as f32;
+            finite(single.is_finite())?;
+            data.extend(single.to_le_bytes());
+        }
+        DType::F64 => data.extend(float.to_le_bytes()),
+    }
+    Some(())
+}
+
+/// An element type, by its name.
+pub fn dtype(text: &str) -> Result<DType, String> {
+    DType::from_name(text).ok_or_else(|| {
+        let names = DType::ALL.map(DType::name).join(", ");
+        format!("there is no element type {text:?}; there are: {names}")
+    })
+}
+
+fn flatten(json: &Json, extents: &[u64], numbers: &mut Vec<Number>) -> Result<(), String> {
     match (json, extents.split_first()) {
         (Json::Number(number), None) => {
-            numbers.push(number);
+            numbers.push(number.clone());
             Ok(())
         }
         (Json::Array(items), Some((extent, rest))) if items.len() as u64 == *extent => {
@@ -102,7 +162,11 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        match argument(text) {
+        shown_as(text, None)
+    }
+
+    fn shown_as(text: &str, dtype: Option<DType>) -> String {
+        match argument(text).and_then(|argument| argument.value(dtype)) {
             Ok(value) => crate::value::describe(&value),
             Err(error) => error,
         }
@@ -119,6 +183,26 @@ mod tests {
         assert_eq!(shown("[[1], [2, 3]]"), "the lists must have equal lengths at each level");
         assert!(shown("[1, null]").starts_with("null is neither"));
         assert!(shown("[1,").starts_with("EOF while parsing"));
+    }
+
+    #[test]
+    fn numbers_are_of_the_type_that_is_asked_for() {
+        let check = |text: &str, name: &str, expected: &str| {
+            assert_eq!(shown_as(text, DType::from_name(name)), expected);
+        };
+        check("[1, 2.5]", "f32", "f32[2] [1.0, 2.5]");
+        check("2", "f32", "2.0");
+        check("[0.5]", "f16", "f16[1] [0.5]");
+        check("[[1], [2]]", "u8", "u8[2, 1] [1, 2]");
+        check("words", "f32", "words");
+        check("256", "u8", "256 is no u8");
+        check("0.5", "i32", "0.5 is no i32");
+        check("1e39", "f32", "1e+39 is no f32");
+        check("[]", "f32", "f32[0] []");
+        assert!(
+            dtype("float")
+                .is_err_and(|why| why.ends_with("there are: u8, i32, i64, f16, bf16, f32, f64"))
+        );
     }
 
     #[test]

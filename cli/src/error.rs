@@ -37,14 +37,30 @@ impl std::error::Error for BadInput {}
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let code = exit_code(error);
     if code != BROKEN_PIPE {
-        note!("drawloom: {error:#}");
+        note!("drawloom: {}", told(error));
     }
     ExitCode::from(code)
+}
+
+/// The error and what led to it. Many errors name their cause themselves, so that is left out.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.ends_with(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<BadInput>() || cause.is::<LoadError>() {
+            return BAD_INPUT;
+        }
+        if let Some(ExecutorError::Spill(_)) = cause.downcast_ref() {
             return BAD_INPUT;
         }
         if let Some(error) = listen_error(cause) {
@@ -92,5 +108,24 @@ fn client_code(error: &Error) -> u8 {
             ..
         } => BAD_INPUT,
         _ => TROUBLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+    use drawloom_client::ActorName;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let source = Error::refused(Code::NotFound, "there is no actor named \"x\"");
+        let unreachable = CallError::Unreachable { actor: ActorName::from("x"), source };
+        let error = anyhow::Error::from(unreachable);
+        assert_eq!(told(&error), "actor \"x\": there is no actor named \"x\"");
+        let read = Err::<(), _>(io::Error::other("torn"));
+        let error = read.context("the warp").expect_err("it is an error");
+        assert_eq!(told(&error), "the warp: torn");
     }
 }

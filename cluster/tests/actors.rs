@@ -1,6 +1,10 @@
 //! Actors of an embedded cluster: calls as tasks, and calls straight to them.
 
-use std::sync::{Arc, OnceLock};
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use drawloom_client::{
@@ -13,6 +17,7 @@ use drawloom_model::{
     ObjectType, Shape, Value,
 };
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 /// Does as it is told, and takes its time.
 struct Moody;
@@ -34,6 +39,44 @@ impl Actor for Moody {
         }
         Ok(Vec::new())
     }
+}
+
+/// Answers once it may, so that a test knows what waits meanwhile.
+struct Gated {
+    begun: mpsc::UnboundedSender<()>,
+    release: Arc<Mutex<Receiver<()>>>,
+}
+
+impl Actor for Gated {
+    fn call(
+        &mut self,
+        _method: &str,
+        _arguments: &[Value],
+        _context: &mut Context<'_>,
+    ) -> Result<Vec<Value>, Failure> {
+        // A test that has ended is not waited for.
+        let _ = self.begun.send(());
+        let _ = self.release.lock().expect("nothing panics here").recv();
+        Ok(Vec::new())
+    }
+}
+
+/// The test's side of a [`Gated`] actor. Dropping `release` lets every call through.
+struct Gate {
+    begun: mpsc::UnboundedReceiver<()>,
+    release: Sender<()>,
+}
+
+/// A cluster that makes actors of the type `gated`.
+async fn start_gated() -> (Embedded, Gate) {
+    let (begins, begun) = mpsc::unbounded_channel();
+    let (release, released) = channel();
+    let released = Arc::new(Mutex::new(released));
+    let mut actors = ActorTypes::none();
+    actors.register("gated", move |_| {
+        Ok(Gated { begun: begins.clone(), release: Arc::clone(&released) })
+    });
+    (start_with(actors).await, Gate { begun, release })
 }
 
 /// Adds a task to its own job and waits for it.
@@ -70,6 +113,10 @@ impl Actor for Planner {
 async fn start() -> Embedded {
     let mut actors = ActorTypes::default();
     actors.register("moody", |_| Ok(Moody));
+    start_with(actors).await
+}
+
+async fn start_with(actors: ActorTypes) -> Embedded {
     let executor = drawloom_executor::Config {
         cores: Some(2),
         memory_bytes: Some(1 << 30),
@@ -177,22 +224,35 @@ async fn a_panic_ends_the_incarnation_and_another_follows() {
 
 #[tokio::test]
 async fn a_full_mailbox_refuses_or_waits() {
-    let cluster = start().await;
-    let mut spec = ActorSpec::native("moody", Attributes::new());
+    let (cluster, mut gate) = start_gated().await;
+    let mut spec = ActorSpec::native("gated", Attributes::new());
     spec.mailbox = 2;
     let (_job, actor) = open(&cluster.client(), spec, 0).await;
-    let calls: Vec<_> = (0..6).map(|_| actor.call("sleep").start()).collect();
-    let mut refused = 0;
-    for call in calls {
-        if let Err(error) = call.await {
-            assert_eq!(error.fault(), Some(&CallFault::MailboxFull { limit: 2 }));
-            assert!(error.to_string().contains("2 calls wait, which is its limit"), "{error}");
-            refused += 1;
+    let running = actor.call("hold").start();
+    gate.begun.recv().await.expect("it runs");
+    // One runs, so it is out of the mailbox: two more wait, and the others are refused.
+    let calls: Vec<_> = (0..5).map(|_| actor.call("hold").start()).collect();
+    let mut waiting = Vec::new();
+    for (place, call) in calls.into_iter().enumerate() {
+        if place < 2 {
+            waiting.push(call);
+            continue;
         }
+        let error = call.await.expect_err("the mailbox is full");
+        assert_eq!(error.fault(), Some(&CallFault::MailboxFull { limit: 2 }));
+        assert!(error.to_string().contains("2 calls wait, which is its limit"), "{error}");
     }
-    assert!((3..=4).contains(&refused), "{refused} of 6 were refused");
+    let mut patient = pin!(actor.call("hold").start_when_room());
+    let polled = poll_fn(|context| Poll::Ready(patient.as_mut().poll(context))).await;
+    assert!(polled.is_pending(), "it waits for room");
+    drop(gate.release);
+    running.await.expect("it was released");
+    for call in waiting {
+        call.await.expect("it had room");
+    }
+    patient.await.await.expect("there was room at last");
     for _ in 0..6 {
-        let call = actor.call("sleep").start_when_room().await;
+        let call = actor.call("hold").start_when_room().await;
         call.await.expect("there was room");
     }
     cluster.stop().await;
@@ -200,14 +260,18 @@ async fn a_full_mailbox_refuses_or_waits() {
 
 #[tokio::test]
 async fn calls_take_only_so_long() {
-    let cluster = start().await;
+    let (cluster, mut gate) = start_gated().await;
     let (_job, actor) =
-        open(&cluster.client(), ActorSpec::native("moody", Attributes::new()), 0).await;
+        open(&cluster.client(), ActorSpec::native("gated", Attributes::new()), 0).await;
     let limit = Duration::from_millis(5);
-    let _busy = actor.call("sleep").start();
-    let late = actor.call("sleep").timeout(limit).await.expect_err("too slow");
+    let busy = actor.call("hold").start();
+    gate.begun.recv().await.expect("it runs");
+    let late = actor.call("hold").timeout(limit).await.expect_err("too slow");
     assert_eq!(late.fault(), Some(&CallFault::TimedOut { limit }));
-    actor.call("sleep").await.expect("the actor goes on");
+    gate.release.send(()).expect("it waits for this");
+    busy.await.expect("it was released");
+    drop(gate.release);
+    actor.call("hold").await.expect("the actor goes on");
     cluster.stop().await;
 }
 

@@ -120,7 +120,7 @@ fn faults_tell_line_and_field() {
         (
             "shape = [\"shape(x, 0)\", 200]",
             "shape = [\"m\", 200]",
-            "g.toml:7: tasks[1]: template 1, variant 0, cuda.arguments[3].shape[0]: \
+            "g.toml:25: tasks[1].variants[0].cuda.arguments[3].shape[0]: \
              m: there is no number \"m\"; there are: n",
         ),
         (
@@ -144,7 +144,7 @@ fn faults_tell_line_and_field() {
         (
             "request = { gpu = 1 }",
             "request = { cpu = 1 }",
-            "g.toml:7: tasks[1]: template 1, variant 0, request.gpu: \
+            "g.toml:12: tasks[1].variants[0].request.gpu: \
              CUDA code runs on a GPU: ask for one, such as gpu = 1",
         ),
         (

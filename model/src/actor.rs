@@ -126,7 +126,9 @@ pub enum CallFault {
     #[error("{0}")]
     Failed(Failure),
     /// As many calls wait as may; this one never ran.
-    #[error("the actor's mailbox is full: {limit} calls wait, which is its limit")]
+    #[error(
+        "the actor's mailbox is full: {limit} calls wait, which is its limit; call again when some have ended, or give the actor a larger `mailbox`"
+    )]
     MailboxFull {
         /// The mailbox's limit.
         limit: u32,

@@ -17,6 +17,7 @@ mod message;
 mod object;
 mod resource;
 mod span;
+mod suggest;
 mod template;
 mod time;
 mod validate;
@@ -50,6 +51,7 @@ pub use resource::{
     Capacity, DeviceCapacity, GpuRequest, MILLI, ResourceName, ResourceRequest, Shortfall,
 };
 pub use span::AttemptSpan;
+pub use suggest::nearest;
 pub use template::{
     Backoff, Constraints, KernelCall, LabelOperator, LabelRequirement, Labels, ProcessInput,
     ProcessOutput, ProcessSpec, RetryPolicy, Run, Taint, Template, Toleration, Variant,

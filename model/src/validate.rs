@@ -70,8 +70,8 @@ pub enum GraphError {
     BadActor { task: String, message: String },
     #[error("the tasks form a cycle: {}", cycle.join(" -> "))]
     Cycle { cycle: Vec<String> },
-    #[error("template {template}, {field}: {message}")]
-    BadTemplate { template: usize, field: String, message: String },
+    #[error("{what}, {field}: {message}")]
+    BadTemplate { what: String, template: usize, field: String, message: String },
     #[error("literal {index} ({name}): {message}")]
     BadLiteral { index: usize, name: String, message: String },
     #[error("gang {gang:?}, {field}: {message}")]
@@ -104,7 +104,10 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
             return Err(GraphError::TooManyTasks { tasks, limit: self.limits.tasks });
         }
         for (index, template) in self.graph.templates.iter().enumerate() {
-            check_template(index, template)?;
+            check_template(template).map_err(|(field, message)| {
+                let what = self.describe_template(index);
+                GraphError::BadTemplate { what, template: index, field, message }
+            })?;
         }
         self.check_literals()?;
         self.check_names()?;
@@ -304,6 +307,15 @@ impl<F: Fn(u32) -> Option<u16>> Validator<'_, F> {
         path
     }
 
+    /// The first task that a template is for: only who writes the wire knows of templates.
+    fn describe_template(&self, template: usize) -> String {
+        let user = self.graph.tasks.iter().position(|task| task.template as usize == template);
+        match user {
+            Some(position) => self.describe(self.graph.first_task + position as u32),
+            None => format!("template {template}"),
+        }
+    }
+
     fn describe(&self, index: u32) -> String {
         let name = index
             .checked_sub(self.graph.first_task)
@@ -325,14 +337,9 @@ fn predecessors(task: &Task) -> impl Iterator<Item = u32> {
     makers.chain(task.after.iter().copied())
 }
 
-fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
-    let bad = |field: &str, message: &str| {
-        Err(GraphError::BadTemplate {
-            template: index,
-            field: field.to_owned(),
-            message: message.to_owned(),
-        })
-    };
+/// What is wrong with a template: the field and the fault.
+fn check_template(template: &Template) -> Result<(), (String, String)> {
+    let bad = |field: &str, message: &str| Err((field.to_owned(), message.to_owned()));
     if template.variants.is_empty() {
         return bad("variants", "at least one is needed");
     }
@@ -340,13 +347,13 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
         return bad("variants", "there are more than 255");
     }
     for (place, variant) in template.variants.iter().enumerate() {
-        let field = |name: &str| format!("variant {place}, {name}");
+        let field = |name: &str| field_of(template, place, name);
         if let Some(gpu) = &variant.request.gpu {
             if gpu.devices == 0 {
-                return bad(&field("gpu.devices"), "must be at least 1");
+                return bad(&field("request.gpu.devices"), "must be at least 1");
             }
             if gpu.milli > 1000 {
-                return bad(&field("gpu.milli"), "a device has 1000 thousandths");
+                return bad(&field("request.gpu.share"), "a device has 1000 thousandths");
             }
         }
         if let Run::Cuda(spec) = &variant.run
@@ -356,29 +363,38 @@ fn check_template(index: usize, template: &Template) -> Result<(), GraphError> {
         }
         if let Run::Process(process) = &variant.run {
             if process.argv.first().is_none_or(String::is_empty) {
-                return bad(&field("argv"), "an executable is needed");
+                return bad(&field("process.argv"), "an executable is needed");
             }
             if let Some((what, message)) = unfit_text(process) {
-                return bad(&field(what), message);
+                return bad(&field(&format!("process.{what}")), message);
             }
             if process.outputs.len() != usize::from(template.outputs) {
-                return bad(&field("outputs"), "there must be one for each output of the task");
+                return bad(
+                    &field("process.outputs"),
+                    "there must be one for each output of the task",
+                );
             }
             if let Some((what, path)) = file_outside(process) {
                 let message = format!(
                     "file path {path:?} must be relative and stay in the working directory"
                 );
-                return bad(&field(what), &message);
+                return bad(&field(&format!("process.{what}")), &message);
             }
         }
     }
-    if let Err((field, message)) = actor::check_template(template) {
-        return bad(&field, &message);
-    }
+    actor::check_template(template)?;
     if !(1.0..=1e6).contains(&template.retry.backoff.factor) {
         return bad("retry.backoff.factor", "must be between 1 and 1000000");
     }
     Ok(())
+}
+
+/// A field of a variant, which is the task's own where there is no choice.
+fn field_of(template: &Template, variant: usize, name: &str) -> String {
+    match template.variants.len() {
+        1 => name.to_owned(),
+        _ => format!("variants[{variant}].{name}"),
+    }
 }
 
 /// What the system takes in no argument, variable or path: the field, and what is wrong there.
@@ -504,7 +520,7 @@ mod tests {
                 Variant { run: Run::Process(spec), ..Variant::kernel("", Attributes::new()) };
             let mut graph = graph(vec![task("a", &[])]);
             graph.templates = vec![Arc::new(Template::new(variant, 0))];
-            check(&graph, &format!("template 0, variant 0, {expected}"));
+            check(&graph, &format!("task \"a\", process.{expected}"));
         };
         let null = || "a\0b".to_owned();
         let none = ProcessSpec::default;
@@ -521,6 +537,24 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_variants_name_the_task_and_the_variant() {
+        let empty = || Variant {
+            run: Run::Process(ProcessSpec::default()),
+            ..Variant::kernel("", Attributes::new())
+        };
+        let mut graph = graph(vec![task("a", &[]), Task { template: 1, ..Task::default() }]);
+        graph.first_task = 7;
+        graph.templates.push(Arc::new(Template::new(empty(), 0)));
+        check(&graph, "task 8, process.argv: an executable is needed");
+        let mut both = Template::new(Variant::kernel("noop", Attributes::new()), 0);
+        both.variants.push(empty());
+        graph.templates[1] = Arc::new(both);
+        check(&graph, "task 8, variants[1].process.argv: an executable is needed");
+        graph.tasks.pop();
+        check(&graph, "template 1, variants[1].process.argv: an executable is needed");
+    }
+
+    #[test]
     fn files_of_processes_stay_in_their_directory() {
         for path in ["", "/etc/passwd", "../up", "a/../../b"] {
             let spec = ProcessSpec {
@@ -533,7 +567,7 @@ mod tests {
             let mut graph = graph(vec![task("a", &[])]);
             graph.templates = vec![Arc::new(Template::new(variant, 1))];
             let expected = format!(
-                "template 0, variant 0, outputs: file path {path:?} must be relative and stay in the working directory"
+                "task \"a\", process.outputs: file path {path:?} must be relative and stay in the working directory"
             );
             check(&graph, &expected);
         }

@@ -16,7 +16,10 @@ const EXAMPLES: &str = "\
 Examples:
   drawloom actors                                        every actor that has not ended
   drawloom actors job-00000000000000000000000000000001   those of a job, ended ones too
-  drawloom actors --json | jq 'select(.calls_waiting > 0)'";
+  drawloom actors --json | jq 'select(.calls_waiting > 0)'
+
+CALLS are those that are tasks: `waiting` for the actor, and `sent` to it but not ended. Calls that come
+straight from clients, such as `drawloom call`, do not pass the scheduler and are not counted.";
 
 /// List actors: what they are, where they live, and the calls that wait for them
 #[derive(Debug, Args)]

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use drawloom_client::{Client, ObjectRef, TaskContext, TaskState};
-use drawloom_model::{Input, JobId, TaskGraph};
+use drawloom_client::{Client, ObjectRef, TaskContext, TaskRef, TaskState};
+use drawloom_model::{FailureKind, Input, JobId, TaskGraph};
 use serde_json::{Map, json};
 
 use super::connect;
@@ -25,6 +25,9 @@ Examples:
 Inside a process of a task that spawns, the job is the task's own, and with --wait others have the
 task's cores until the added tasks have ended. The added tasks' names and outputs get the number of
 the first added task behind an @, as in sum@12: a job's names are unique.";
+
+/// How many failures are told.
+const FIRST_FAILURES: u32 = 5;
 
 /// Add a graph file's tasks to a running job
 #[derive(Debug, Args)]
@@ -88,6 +91,7 @@ impl Add {
             Some(context) => context.wait(&client, tasks).await?,
             None => client.wait_tasks(job, tasks, None).await?,
         };
+        show_failures(&client, job, added.first_task, &states).await;
         let succeeded = states.iter().all(|state| *state == TaskState::Succeeded);
         let names = prepared.graph.outputs.iter().map(|output| output.name.as_str());
         let outputs = outputs(&client, job, added.first_task, names).await;
@@ -139,6 +143,26 @@ async fn outputs<'n>(
         }
     }
     made
+}
+
+/// Says why the first tasks failed that did so by themselves.
+async fn show_failures(client: &Client, job: JobId, first_task: u32, states: &[TaskState]) {
+    let failed = (first_task..).zip(states).filter(|(_, state)| **state == TaskState::Failed);
+    let mut told = 0;
+    for (task, _) in failed {
+        if told == FIRST_FAILURES {
+            note!("and perhaps more, see `drawloom tasks {job} --state failed`");
+            return;
+        }
+        let Ok(view) = client.describe_task(job, TaskRef::Index(task)).await else { continue };
+        // Those that needed a failed one say no more than it does.
+        let Some(failure) = view.failure.filter(|f| f.kind != FailureKind::Upstream) else {
+            continue;
+        };
+        let name = view.name.map_or_else(|| task.to_string(), |name| format!("{name:?}"));
+        note!("task {name} failed: {failure}");
+        told += 1;
+    }
 }
 
 fn show(

@@ -1,15 +1,16 @@
 //! `drawloom call`: one call, straight to an actor.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 use drawloom_client::{ActorName, TaskRef};
+use drawloom_model::DType;
 
 use super::connect;
 use crate::args::Global;
-use crate::argument::{actor_name, argument, constant};
+use crate::argument::{Argument, actor_name, argument, constant, dtype};
 use crate::error::BadInput;
 use crate::{output, value};
 
@@ -19,13 +20,11 @@ Examples:
   drawloom call job-00000000000000000000000000000001/counter get
   drawloom call tally add -c by=2              a constant beside the arguments
   drawloom call tally set '[[1, 2], [3, 4]]'   a tensor of 2 by 2
+  drawloom call server apply '[0.5, -1]' --dtype f32    a gradient for parameters of f32
   drawloom call tally --stop                   let it serve the calls that it has, and end
 
-Arguments are JSON: a whole number becomes an i64 scalar, another number an f64 scalar, a text a
-blob, (nested) lists of numbers a tensor.";
-
-/// How much later than the actor's side this one takes a call for late, so that it can say why.
-const SLACK: Duration = Duration::from_millis(100);
+Arguments are JSON: a number becomes a scalar, (nested) lists of numbers a tensor, a text a blob.
+Whole numbers are i64, others f64, unless --dtype says what they are.";
 
 /// Call a method of an actor and print what it gives, or let the actor end
 #[derive(Debug, Args)]
@@ -39,7 +38,10 @@ pub struct Call {
     method: Option<String>,
     /// The arguments, as JSON
     #[arg(allow_negative_numbers = true, value_parser = argument)]
-    arguments: Vec<drawloom_model::Value>,
+    arguments: Vec<Argument>,
+    /// The element type of the arguments' numbers: u8, i32, i64, f16, bf16, f32 or f64
+    #[arg(long, value_name = "TYPE", value_parser = dtype)]
+    dtype: Option<DType>,
     /// A constant beside the arguments, its value as JSON
     #[arg(short, long = "constant", value_name = "NAME=VALUE", value_parser = constant)]
     constants: Vec<(String, drawloom_model::Attribute)>,
@@ -47,7 +49,7 @@ pub struct Call {
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
     /// Let the actor end instead of calling it
-    #[arg(long, conflicts_with_all = ["method", "timeout", "constants"])]
+    #[arg(long, conflicts_with_all = ["method", "timeout", "constants", "dtype"])]
     stop: bool,
 }
 
@@ -57,6 +59,8 @@ impl Call {
     /// # Errors
     /// There is no such actor, or the call failed.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let values = self.arguments.into_iter().map(|argument| argument.value(self.dtype));
+        let values = values.collect::<Result<Vec<_>, _>>().map_err(BadInput)?;
         let client = connect(global).await?;
         let Some(method) = self.method.filter(|_| !self.stop) else {
             client.stop_actor(self.actor).await?;
@@ -67,26 +71,25 @@ impl Call {
                 .map_err(|error| BadInput(format!("--timeout {seconds}: {error}")))
         });
         let limit = limit.transpose()?;
-        let answer = async {
-            // One that has ended is refused, one that is about to live is waited for.
-            let actor = client.actor(self.actor).await?;
-            let mut call = actor.call(method).args(self.arguments);
-            for (name, constant) in self.constants {
-                call = call.attribute(name, constant);
-            }
-            if let Some(limit) = limit {
-                call = call.timeout(limit);
-            }
-            anyhow::Ok(call.await?)
-        };
-        let results = match limit {
-            Some(limit) => tokio::time::timeout(limit + SLACK, answer).await.map_err(|_| {
+        let begun = Instant::now();
+        // One that has ended is refused, one that is about to live is waited for.
+        let found = client.actor(self.actor);
+        let actor = match limit {
+            Some(limit) => tokio::time::timeout(limit, found).await.map_err(|_| {
                 anyhow!(
                     "no answer within {limit:?}: the actor has no place yet, see `drawloom actors`"
                 )
             })??,
-            None => answer.await?,
+            None => found.await?,
         };
+        let mut call = actor.call(method).args(values);
+        for (name, constant) in self.constants {
+            call = call.attribute(name, constant);
+        }
+        if let Some(limit) = limit {
+            call = call.timeout(limit.saturating_sub(begun.elapsed()));
+        }
+        let results = call.await?;
         for result in results {
             if global.json {
                 output::json(&value::to_json(&result))?;

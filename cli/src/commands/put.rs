@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use drawloom_model::{ObjectType, Value};
+use drawloom_model::{DType, ObjectType, Shape, Value};
 use serde_json::json;
 
 use super::connect;
 use crate::args::Global;
+use crate::argument::dtype;
 use crate::error::BadInput;
 use crate::output;
 
@@ -18,10 +19,11 @@ const EXAMPLES: &str = "\
 Examples:
   drawloom put weights.bin
   drawloom put points.f32 --type 'f32[1000, 3]'
+  drawloom put gradient.bin --dtype f32         as many f32 as the file has
   tar c data | drawloom put -
 
-Prints the object's id, for `drawloom get`, `drawloom release` and the `externals` of graphs. The
-object is kept until it is released.";
+Prints the object's id, for `drawloom get` and `drawloom release`, and for programs of the SDK, whose
+graphs take it as an input (`GraphBuilder::external`). The object is kept until it is released.";
 
 /// Put a file's bytes as an object
 #[derive(Debug, Args)]
@@ -32,6 +34,9 @@ pub struct Put {
     /// What the bytes mean: blob, or a tensor such as f32[2, 3], little-endian and row-major
     #[arg(long = "type", value_name = "TYPE", default_value = "blob")]
     object_type: ObjectType,
+    /// The bytes are elements of this type in one row: u8, i32, i64, f16, bf16, f32 or f64
+    #[arg(long, value_name = "TYPE", value_parser = dtype, conflicts_with = "object_type")]
+    dtype: Option<DType>,
 }
 
 impl Put {
@@ -42,7 +47,14 @@ impl Put {
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let data = self.read()?;
         let size_bytes = data.len();
-        let value = Value { object_type: self.object_type, data: data.into() };
+        let object_type = match self.dtype {
+            Some(dtype) => {
+                let length = size_bytes / dtype.size_bytes();
+                ObjectType::Tensor { dtype, shape: Shape::new([length as u64]) }
+            }
+            None => self.object_type,
+        };
+        let value = Value { object_type, data: data.into() };
         ensure!(
             value.is_consistent(),
             BadInput(format!(

@@ -11,7 +11,7 @@ use drawloom_client::{
     PageRequest, TaskRef, TaskState,
 };
 use drawloom_cluster::{Config, Embedded};
-use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Value, Variant};
+use drawloom_model::{INLINE_LIMIT_BYTES, JobId, Lifetime, TaskGraph, Value, Variant};
 use serde_json::{Map, json};
 
 use crate::args::Global;
@@ -123,10 +123,14 @@ async fn run_graph(
 ) -> Result<ExitCode> {
     let before = client.cluster().await?;
     let wanted = loaded.graph.outputs.iter().map(|output| output.name.clone()).collect();
+    let detached = detached(&loaded.graph);
     let mut job = submit(client, loaded, None).await?;
     if !global.quiet {
         let tasks = job.tasks();
         note!("{} with {tasks} {}", job.id(), if tasks == 1 { "task" } else { "tasks" });
+        if let Some(actor) = detached {
+            note!("{}", actor.hint(job.id(), global.given_endpoint().is_some()));
+        }
     }
     let mut tally = Tally::new(job.tasks());
     let mut shown = progress(global);
@@ -140,6 +144,35 @@ async fn run_graph(
             }
             Ok(report.exit_code())
         }
+    }
+}
+
+/// An actor that the job waits for until somebody stops it.
+struct Detached {
+    task: u32,
+    name: Option<String>,
+}
+
+/// The first detached actor.
+fn detached(graph: &TaskGraph) -> Option<Detached> {
+    (0..).zip(&graph.tasks).find_map(|(task, entry)| {
+        let actor = graph.templates.get(entry.template as usize)?.actor()?;
+        let is_detached = actor.lifetime == Lifetime::Detached;
+        is_detached.then(|| Detached { task, name: actor.name.clone() })
+    })
+}
+
+impl Detached {
+    /// How to stop it, and how to leave it: nobody reaches a cluster inside this process.
+    fn hint(&self, job: JobId, is_reachable: bool) -> String {
+        let name = self.name.clone().unwrap_or_else(|| format!("{job}/{}", self.task));
+        let what = format!("actor {name} is detached, so the job goes on until it is stopped");
+        if is_reachable {
+            return format!(
+                "{what}: `drawloom call {name} --stop`, or Ctrl-C; `drawloom submit` leaves it running"
+            );
+        }
+        format!("{what}, by Ctrl-C; in a cluster of its own, `drawloom submit` leaves it running")
     }
 }
 

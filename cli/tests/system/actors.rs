@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Cluster, GraphFile, eventually, example, say};
+use crate::harness::{Cluster, GraphFile, Server, eventually, example, say};
 
 const TALLY: &str = r#"
 [[tasks]]
@@ -39,7 +39,7 @@ fn a_named_actor_outlives_its_executor() {
     let gone = cluster.say(&["call", "tally", "get"]);
     assert_eq!(gone.code, Some(2));
     let told = "there is no actor named \"tally\"; it was never made, or has ended";
-    assert!(gone.err.contains(told), "{}", gone.err);
+    assert_eq!(gone.err.matches(told).count(), 1, "{}", gone.err);
 }
 
 #[test]
@@ -58,6 +58,52 @@ fn calls_that_fail_say_why() {
     assert!(taken.err.contains(r#"has an actor named "tally" already"#), "{}", taken.err);
     assert_eq!(cluster.say(&["cancel", &job]).code, Some(0));
     eventually("it has ended", || cluster.say(&["--json", "actors"]).json().is_empty());
+}
+
+#[test]
+fn a_parameter_server_of_f32_is_fed() {
+    let cluster = Cluster::start(1);
+    let server = "[inputs]\nw = { dtype = \"f32\", value = [1, 2] }\n\
+                  [[tasks]]\nactor = { type = \"parameter_server\", name = \"server\", detached = true }\n\
+                  inputs = [\"w\"]\nattributes = { lr = 0.5 }\n";
+    cluster.submit(GraphFile::new("server.toml", server).path());
+    let wrong = cluster.say(&["call", "server", "apply", "[0.5, -1]"]);
+    assert_eq!(wrong.code, Some(1), "{}", wrong.err);
+    let applied = cluster.say(&["call", "server", "apply", "[2, -4]", "--dtype", "f32"]);
+    assert_eq!((applied.code, applied.out.trim()), (Some(0), "1"), "{}", applied.err);
+    assert_eq!(cluster.say(&["call", "server", "get"]).out.trim(), "f32[2] [0.0, 4.0]");
+    let refused = cluster.say(&["call", "server", "apply", "[1e40]", "--dtype", "f32"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("1e+40 is no f32"), "{}", refused.err);
+    assert_eq!(cluster.say(&["call", "server", "--stop"]).code, Some(0));
+}
+
+#[test]
+fn actors_that_cannot_be_made_fail_their_jobs() {
+    let check = |actor: &str, code: i32, told: &str| {
+        let text = format!("[[tasks]]\nname = \"a\"\n{actor}\n");
+        let said = say(&["run", GraphFile::new("a.toml", &text).path()]);
+        assert_eq!(said.code, Some(code), "{}", said.err);
+        assert!(said.err.contains(told), "{}", said.err);
+    };
+    let constants = "actor = { type = \"counter\" }\nattributes = { begin = 1 }";
+    check(constants, 1, "task \"a\" failed: application: begin: unknown; known are start");
+    let unknown = "actor = { type = \"countre\" }";
+    check(unknown, 2, "actors of type \"countre\"; did you mean \"counter\"?");
+    let mailbox = "actor = { type = \"counter\", mailbox = 0 }";
+    check(mailbox, 2, "a.toml:3: tasks[0].actor.mailbox: must be between 1 and 1048576");
+}
+
+#[test]
+fn who_waits_for_a_detached_actor_hears_how_to_stop_it() {
+    let cluster = Cluster::start(1);
+    let file = GraphFile::new("tally.toml", TALLY);
+    let endpoint = cluster.scheduler.endpoint();
+    let mut run = Server::start_talking(&["--endpoint", endpoint, "run", file.path()]);
+    let hint = run.line_with("is detached");
+    assert!(hint.contains("`drawloom call tally --stop`"), "{hint}");
+    assert_eq!(cluster.say(&["call", "tally", "--stop"]).code, Some(0));
+    assert_eq!(run.wait(), Some(0));
 }
 
 #[test]

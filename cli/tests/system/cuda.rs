@@ -90,7 +90,7 @@ fn without_a_compiler_the_variant_for_cpus_runs() {
 fn code_for_gpus_asks_for_one() {
     let said = say(&["run", kernel("made[0] = 1;", "cpu: 1").path()]);
     assert_eq!(said.code, Some(2), "{}", said.err);
-    let wanted = "mine.yaml:2: tasks[0]: template 0, variant 0, request.gpu: CUDA code runs on a GPU: \
+    let wanted = "mine.yaml:3: tasks[0].request.gpu: CUDA code runs on a GPU: \
                   ask for one, such as gpu = 1";
     assert!(said.err.contains(wanted), "{}", said.err);
 }

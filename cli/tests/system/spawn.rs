@@ -14,6 +14,22 @@ fn tasks_wait_for_those_they_add_without_holding_cores() {
 }
 
 #[test]
+fn who_waits_for_added_tasks_hears_why_they_failed() {
+    let cluster = Cluster::start(1);
+    let open = "[options]\nopen = true\n[[tasks]]\nkernel = \"noop\"\n";
+    let job = cluster.submit(GraphFile::new("open.toml", open).path());
+    let more = "[[tasks]]\nname = \"torn\"\n\
+                process = { argv = [\"/bin/sh\", \"-c\", \"echo thread torn >&2; exit 3\"] }\n\
+                [[tasks]]\nkernel = \"noop\"\nafter = [\"torn\"]\n";
+    let more = GraphFile::new("more.toml", more);
+    let said = cluster.say(&["add", more.path(), "--job", &job, "--wait"]);
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    let told = "task \"torn@1\" failed: application: exit code 3: thread torn";
+    assert_eq!(said.err.matches("failed").count(), 1, "{}", said.err);
+    assert!(said.err.contains(told), "{}", said.err);
+}
+
+#[test]
 fn whoever_adds_from_outside_names_the_job() {
     let cluster = Cluster::start(1);
     let open = GraphFile::new("open.yaml", "name: open\noptions: { open: true }\ntasks: []\n");

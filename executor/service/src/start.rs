@@ -33,6 +33,9 @@ pub enum ExecutorError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Objects cannot go to disk where they were told to.
+    #[error("{0}; give another --spill-dir, or --spill-limit 0 to keep objects in memory alone")]
+    Spill(String),
     /// Its objects cannot be served there.
     #[error("cannot serve objects: {0}")]
     Listen(ListenError),
@@ -218,7 +221,7 @@ pub async fn start(
 ) -> Result<Handle, ExecutorError> {
     let Machine { mut info, cores, arena_bytes } = discover(&config);
     let (news_sender, news) = mpsc::unbounded_channel();
-    let disk = spill_directory(&config);
+    let disk = spill_directory(&config)?;
     let can_spill = disk.is_some();
     let store = Store::new(arena_bytes, disk, news_sender.clone())
         .map_err(|source| ExecutorError::Arena { bytes: arena_bytes, source })?;
@@ -276,15 +279,23 @@ pub async fn start(
     })
 }
 
-/// Where objects go when memory is short, unless that is not wanted.
-fn spill_directory(config: &Config) -> Option<Arc<SpillDirectory>> {
+/// Where objects go when memory is short, unless that is not wanted. A place that was asked for
+/// must do; that the usual one does not is told when it is needed.
+fn spill_directory(config: &Config) -> Result<Option<Arc<SpillDirectory>>, ExecutorError> {
+    if config.spill_limit_bytes == Some(0) {
+        return Ok(None);
+    }
     let place = config.spill.clone().unwrap_or_else(std::env::temp_dir);
     let limit_bytes = config.spill_limit_bytes.unwrap_or_else(|| {
         let free = rustix::fs::statvfs(&place).map(|system| system.f_bavail * system.f_frsize);
         // A place that is made later has no limit but its file system's.
         free.map_or(u64::MAX, |free| free / 2)
     });
-    (limit_bytes > 0).then(|| SpillDirectory::new(place, limit_bytes))
+    let directory = SpillDirectory::new(place, limit_bytes);
+    if config.spill.is_some() {
+        directory.prepare().map_err(|error| ExecutorError::Spill(error.to_string()))?;
+    }
+    Ok(Some(directory))
 }
 
 /// The GPUs that are to be offered. Drivers take their time to start.

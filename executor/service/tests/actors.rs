@@ -219,12 +219,34 @@ async fn processes_that_break_the_protocol_are_killed() {
         broke("it began with a RESULT of 0"),
     )
     .await;
+    let blob = "struct.pack('<BBQ', 0, 0, 0)";
+    check(
+        &format!(
+            "receive(); send(65, struct.pack('<H', 1)); receive()\n\
+             send(66, struct.pack('<QH', 0, 1) + {blob}); {wait}"
+        ),
+        broke("START was answered with 1 value(s), not with none"),
+    )
+    .await;
     check(
         "sys.stderr.write('no luck'); sys.exit(3)",
         "the actor's process is gone: exit code 3: no luck".to_owned(),
     )
     .await;
     assert_eq!(children(), 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_state_is_one_value() {
+    let mut loom = Loom::new(config()).await;
+    let body = "begin(); send(66, struct.pack('<QH', call(), 0)); receive()\n\
+                send(66, struct.pack('<QH', 2, 2) + struct.pack('<BBQ', 0, 0, 0) * 2); time.sleep(60)";
+    loom.run(actor(0, ActorSpec { checkpoint_every: Some(1), ..python(body) }));
+    let here = begun(&mut loom, 0).await;
+    assert_eq!(here.call(direct("any")).await.expect("answered"), Ok(Vec::new()));
+    let told = failure(&mut loom).await.message;
+    let expected = "the actor's process broke the protocol: CHECKPOINT was answered with 2 values;";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[tokio::test]
@@ -274,6 +296,19 @@ async fn silence_beyond_the_calls_timeout_kills_the_process() {
     assert_eq!(failure.kind, FailureKind::TimedOut);
     let told = "the process did not answer in time and was killed (killed by signal 9 (SIGKILL))";
     assert_eq!(failure.message, told);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_end_is_late() {
+    let mut loom = Loom::new(config()).await;
+    let body = "begin(); call(); s.sendall(struct.pack('<IB', 1 << 28, 66))\n\
+                piece = bytes(1 << 20)\n\
+                while True: s.sendall(piece)";
+    loom.run(actor(0, python(body)));
+    let here = begun(&mut loom, 0).await;
+    let limit = Duration::from_millis(20);
+    let late = here.call(Call { timeout: Some(limit), ..direct("any") });
+    assert_eq!(late.await.expect("answered"), Err(CallFault::TimedOut { limit }));
 }
 
 #[tokio::test]

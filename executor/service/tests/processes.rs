@@ -4,6 +4,8 @@ mod common;
 
 use std::time::Duration;
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use common::*;
 use drawloom_executor::Config;
 use drawloom_model::{
@@ -109,6 +111,21 @@ async fn what_cannot_start_says_why() {
     let working_directory = Some("/no/such/place".to_owned());
     let failure = fails(ProcessSpec { working_directory, ..script("true", vec![]) }).await;
     assert_eq!(failure.message, "working directory /no/such/place does not exist");
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("woven");
+    std::fs::write(&file, "#!/no/such/loom -q\ntrue\n").expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let name = file.to_str().expect("UTF-8").to_owned();
+    let expected = "there is no interpreter \"/no/such/loom\", which its first line names";
+    let failure = fails(ProcessSpec { argv: vec![name.clone()], ..ProcessSpec::default() }).await;
+    assert_eq!(failure.message, format!("cannot start {name:?}: {expected}"));
+    let working_directory = place.path().to_str().map(str::to_owned);
+    let argv = vec!["./woven".to_owned()];
+    let failure = fails(ProcessSpec { argv, working_directory, ..ProcessSpec::default() }).await;
+    assert_eq!(failure.message, format!("cannot start \"./woven\": {expected}"));
+    let working_directory = Some(name.clone());
+    let failure = fails(ProcessSpec { working_directory, ..script("true", vec![]) }).await;
+    assert_eq!(failure.message, format!("working directory {name} is no directory"));
     let failure = fails(script("true", vec![ProcessOutput::File("../x".into())])).await;
     assert!(failure.message.contains("stay in the working directory"), "{failure}");
     let failure = fails(script("true", vec![ProcessOutput::File("x".into())])).await;

@@ -181,13 +181,28 @@ async fn without_a_disk_memory_is_all_there_is() {
     let failure = loom.result(fill(4, MIB, 4.0)).await.expect_err("full");
     assert_eq!(
         failure.message,
-        "the object store is full: 4194304 bytes wanted, 0 of 16777216 free"
+        "the object store is full: 4194304 bytes wanted, 0 of 16777216 free; release objects, or \
+         start executors with more --object-memory"
     );
     let failure = loom.result(fill(5, 5 * MIB, 4.0)).await.expect_err("too large");
     assert_eq!(
         failure.message,
-        "an object of 20971520 bytes is larger than the object store of 16777216"
+        "an object of 20971520 bytes is larger than the object store of 16777216; executors take \
+         more with --object-memory"
     );
+}
+
+#[tokio::test]
+async fn a_place_that_takes_no_objects_is_refused_at_the_start() {
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    let (outbox, _news) = tokio::sync::mpsc::unbounded_channel();
+    let (_orders, inbox) = tokio::sync::mpsc::unbounded_channel();
+    let refused = drawloom_executor::start(small(&file), outbox, inbox).await;
+    let told = refused.map(drop).expect_err("no directory").to_string();
+    let expected = format!("cannot make a spill directory in {}: ", file.display());
+    assert!(told.starts_with(&expected) && told.contains("; give another --spill-dir"), "{told}");
 }
 
 #[tokio::test]

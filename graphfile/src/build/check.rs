@@ -8,6 +8,8 @@ use super::Builder;
 /// What is wrong with the graph as a whole, and which task is at fault where one is.
 pub(crate) struct GraphFault {
     pub task: Option<usize>,
+    /// The task's field where one is at fault, and what is wrong there.
+    pub field: Option<(String, String)>,
     /// Which gang is at fault where one is, and its field.
     pub gang: Option<(usize, String)>,
     pub message: String,
@@ -19,6 +21,7 @@ impl Builder {
         let graph = &self.graph;
         validate(graph, &self.limits, |_| None).map_err(|error| GraphFault {
             task: structural(graph, &error),
+            field: field(&error),
             gang: gang(&error),
             message: error.to_string(),
         })?;
@@ -32,7 +35,7 @@ impl Builder {
             | CheckError::Cuda { task, .. }
             | CheckError::VariantsDiffer { task, .. }) = &error;
             let task = position(graph, task);
-            GraphFault { task, gang: None, message: error.to_string() }
+            GraphFault { task, field: None, gang: None, message: error.to_string() }
         })
     }
 }
@@ -57,6 +60,11 @@ fn structural(graph: &TaskGraph, error: &GraphError) -> Option<usize> {
         | GraphError::BadLiteral { .. }
         | GraphError::BadGang { .. } => None,
     }
+}
+
+fn field(error: &GraphError) -> Option<(String, String)> {
+    let GraphError::BadTemplate { field, message, .. } = error else { return None };
+    Some((field.clone(), message.clone()))
 }
 
 fn gang(error: &GraphError) -> Option<(usize, String)> {

@@ -20,7 +20,10 @@ pub(crate) fn read_plain(path: &Path, root: &Node, builder: &mut Builder) -> Res
     let file: GraphFile = root.read().map_err(located)?;
     add(&file, path, root, builder).map_err(located)?;
     builder.check().map_err(|error| {
-        let fault = Fault::new(error.message);
+        let fault = match &error.field {
+            Some((field, message)) if error.task.is_some() => in_field(Fault::new(message), field),
+            _ => Fault::new(error.message),
+        };
         located(match (error.task, error.gang) {
             (Some(task), _) => fault.within(task).under("tasks"),
             (None, Some((gang, field))) => in_field(fault, &field).within(gang).under("gangs"),
@@ -61,13 +64,13 @@ fn add(file: &GraphFile, path: &Path, root: &Node, builder: &mut Builder) -> Che
 
 /// The fault in a field such as `members[1]`.
 fn in_field(fault: Box<Fault>, field: &str) -> Box<Fault> {
-    match field.split_once('[') {
+    field.rsplit('.').fold(fault, |fault, part| match part.split_once('[') {
         Some((list, index)) => match index.trim_end_matches(']').parse() {
             Ok(index) => fault.within(index).under(list),
             Err(_) => fault.under(list),
         },
-        None => fault.under(field),
-    }
+        None => fault.under(part),
+    })
 }
 
 fn add_task(

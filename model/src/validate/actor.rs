@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{GraphError, predecessors, unfit_text};
+use super::{GraphError, field_of, predecessors, unfit_text};
 use crate::{
     ActorKind, ActorRef, ActorSpec, CallSpec, Constraints, MAILBOX_LIMIT, ResourceRequest, Run,
     Task, TaskGraph, Template,
@@ -24,13 +24,13 @@ pub(super) fn check_template(template: &Template) -> Result<(), (String, String)
         return bad("variants", "a call has one variant: where it runs is where its actor is");
     }
     if template.variants[0].request != ResourceRequest::default() {
-        return bad("variant 0, request", "a call takes no resources: its actor has them");
+        return bad("request", "a call takes no resources: its actor has them");
     }
     if template.constraints != Constraints::default() {
         return bad("constraints", "a call runs where its actor is");
     }
     match template.call() {
-        Some(call) if call.method.is_empty() => bad("variant 0, call.method", "must not be empty"),
+        Some(call) if call.method.is_empty() => bad("call.method", "must not be empty"),
         _ => Ok(()),
     }
 }
@@ -46,7 +46,7 @@ fn check_actors(template: &Template) -> Result<(), (String, String)> {
     let Some(first) = template.actor() else { return Ok(()) };
     for (place, variant) in template.variants.iter().enumerate() {
         let Run::Actor(actor) = &variant.run else { continue };
-        let field = |name: &str| format!("variant {place}, actor.{name}");
+        let field = |name: &str| field_of(template, place, &format!("actor.{name}"));
         let same = (&actor.name, actor.lifetime, actor.mailbox)
             == (&first.name, first.lifetime, first.mailbox);
         if !same {
@@ -239,18 +239,18 @@ mod tests {
 
     #[test]
     fn faults_of_templates_name_their_fields() {
-        let one = |change: fn(&mut ActorSpec)| refusal(vec![actor(change)], Vec::new());
+        let one = |change: fn(&mut ActorSpec)| refusal(vec![actor(change)], vec![task(0)]);
         assert_eq!(
             one(|spec| spec.mailbox = 0),
-            "template 0, variant 0, actor.mailbox: must be between 1 and 1048576"
+            "task 0, actor.mailbox: must be between 1 and 1048576"
         );
         assert_eq!(
             one(|spec| spec.checkpoint_every = Some(0)),
-            "template 0, variant 0, actor.checkpoint_every: must be at least 1"
+            "task 0, actor.checkpoint_every: must be at least 1"
         );
         assert_eq!(
             one(|spec| spec.kind = ActorSpec::process(Vec::<String>::new()).kind),
-            "template 0, variant 0, actor.argv: an executable is needed"
+            "task 0, actor.argv: an executable is needed"
         );
         let named = actor(|spec| spec.name = Some("x".into()));
         assert_eq!(
@@ -260,8 +260,8 @@ mod tests {
         let mut greedy = call(ActorRef::Name("x".into()));
         greedy.variants[0].request = ResourceRequest::cores(1);
         assert_eq!(
-            refusal(vec![greedy], Vec::new()),
-            "template 0, variant 0, request: a call takes no resources: its actor has them"
+            refusal(vec![greedy], vec![task(0)]),
+            "task 0, request: a call takes no resources: its actor has them"
         );
     }
 }

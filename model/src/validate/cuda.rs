@@ -203,7 +203,7 @@ mod tests {
 
     fn fault(change: impl FnOnce(&mut CudaSpec, &mut Variant)) -> String {
         let error = verdict(change).expect_err("a bad template").to_string();
-        error.strip_prefix("template 0, variant 0, ").expect("the variant").to_owned()
+        error.strip_prefix("template 0, ").expect("the template").to_owned()
     }
 
     #[test]

@@ -189,6 +189,38 @@ fn calls_wait_until_their_actor_lives_and_it_ends_with_the_job() {
 }
 
 #[test]
+fn an_actor_that_nobody_calls_is_made_before_it_ends() {
+    let mut world = World::new(1);
+    let stop = || ToExecutor::StopActor { attempt: attempt(0, 1), then: AfterStop::Ended };
+    world.submit(JOB, one_actor(0, 0, 0)).expect("admitted");
+    assert!(!world.sent.contains(&(ExecutorId(1), stop())), "{:?}", world.sent);
+    world.fail(1, attempt(0, 1), FailureKind::Application);
+    assert_eq!(world.ended, [JobState::Failed]);
+    assert_eq!(world.why(0), "application: no luck");
+
+    let mut world = World::new(1);
+    world.submit(JOB, one_actor(0, 0, 0)).expect("admitted");
+    world.say(1, FromExecutor::Started { attempt: attempt(0, 1) });
+    assert!(world.sent.contains(&(ExecutorId(1), stop())), "{:?}", world.sent);
+    world.succeed(1, attempt(0, 1), 0);
+    assert_eq!(world.ended, [JobState::Succeeded]);
+}
+
+#[test]
+fn unknown_types_of_actors_are_told_with_those_that_are_near() {
+    let mut world = World::new(1);
+    let mut refusal = |name: &str| {
+        let spec = ActorSpec::native(name, Attributes::new());
+        let template = actor(1, 0, |actor| actor.kind = spec.kind);
+        world.submit(JOB, graph(vec![template], &[0])).expect_err("no such type").to_string()
+    };
+    let near = refusal("countre");
+    assert!(near.contains(r#"actors of type "countre"; did you mean "counter"?"#), "{near}");
+    let far = refusal("model");
+    assert!(far.contains(r#"actors of type "model"; it makes counter"#), "{far}");
+}
+
+#[test]
 fn a_lost_actor_begins_anew_elsewhere_with_what_it_kept() {
     let mut world = World::new(2);
     world.submit(JOB, one_actor(1, 2, 1)).expect("admitted");

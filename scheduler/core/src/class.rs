@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use drawloom_model::{
     ActorKind, Constraints, CudaSource, ExecutorId, ExecutorInfo, ResourceRequest, Run, Template,
+    nearest,
 };
 
 use crate::{Obstacle, ObstacleCause};
@@ -259,7 +260,7 @@ impl ClassVariant {
                 return Some(ObstacleCause::CannotRun("processes".to_owned()));
             }
             Runner::Actor(name) if !info.actors.iter().any(|actor| **actor == **name) => {
-                return Some(ObstacleCause::CannotRun(format!("actors of type {name:?}")));
+                return Some(ObstacleCause::CannotRun(unknown_actor(name, &info.actors)));
             }
             Runner::Kernel(_)
             | Runner::Process
@@ -275,6 +276,16 @@ impl ClassVariant {
         (is_uncompiled && !info.compiles_cuda)
             .then(|| ObstacleCause::CannotRun(NO_COMPILER.to_owned()))
     }
+}
+
+/// An actor that an executor cannot make, and those that it can.
+fn unknown_actor(name: &str, known: &[String]) -> String {
+    let advice = match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => "it makes none".to_owned(),
+        None => format!("it makes {}", known.join(", ")),
+    };
+    format!("actors of type {name:?}; {advice}")
 }
 
 /// What executors without a compiler cannot run, and what helps.

@@ -11,6 +11,8 @@ pub(super) const MAGIC: &[u8; 4] = b"DRWL";
 pub(super) const FRAME_LIMIT_BYTES: usize = 260 * 1024 * 1024;
 /// The bytes that tell a frame's length.
 pub(super) const LENGTH_BYTES: usize = 4;
+/// The most bytes of an ERROR's text that are kept: it travels to the scheduler and to clients.
+const ERROR_LIMIT_BYTES: usize = 16 * 1024;
 /// The most extents of a tensor.
 const RANK_LIMIT: usize = 32;
 
@@ -145,7 +147,7 @@ impl Answer {
         let answer = match reader.number(1)? as u8 {
             READY => Answer::Ready { version: reader.number(2)? as u16 },
             RESULT => Answer::Result { id: reader.number(8)?, values: reader.values()? },
-            ERROR => Answer::Error { id: reader.number(8)?, message: reader.text()? },
+            ERROR => Answer::Error { id: reader.number(8)?, message: reader.message()? },
             other => return Err(format!("there is no frame of type {other}")),
         };
         match reader.0.len() {
@@ -170,10 +172,20 @@ impl Reader {
         Ok(self.take(bytes)?.get_uint_le(bytes))
     }
 
-    fn text(&mut self) -> Result<String, String> {
+    /// A text for people; of a long one its beginning.
+    fn message(&mut self) -> Result<String, String> {
         let length = self.number(4)? as usize;
         let text = self.take(length)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        if length <= ERROR_LIMIT_BYTES {
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        // A character that the cut falls into is left out.
+        let mut end = ERROR_LIMIT_BYTES;
+        while end > ERROR_LIMIT_BYTES - 4 && text[end] & 0xc0 == 0x80 {
+            end -= 1;
+        }
+        let kept = String::from_utf8_lossy(&text[..end]);
+        Ok(format!("{kept}... (cut: the first {end} of {length} bytes)"))
     }
 
     fn values(&mut self) -> Result<Vec<Value>, String> {
@@ -234,6 +246,26 @@ mod tests {
             ("sizes".to_owned(), Attribute::Floats(vec![0.5])),
         ]);
         assert_eq!(json(&attributes), r#"{"by":2,"rate":"inf","sizes":[0.5]}"#);
+    }
+
+    #[test]
+    fn long_errors_are_cut() {
+        let error = |text: &str| {
+            let mut frame = vec![ERROR];
+            frame.put_u64_le(1);
+            put_text(&mut frame, text);
+            match Answer::decode(frame.into()) {
+                Ok(Answer::Error { message, .. }) => message,
+                other => panic!("no error: {other:?}"),
+            }
+        };
+        let fits = "x".repeat(ERROR_LIMIT_BYTES);
+        assert_eq!(error(&fits), fits);
+        let long = format!("y{}", "\u{00e4}".repeat(2_500_000));
+        let end = ERROR_LIMIT_BYTES - 1;
+        let kept = &long[..end];
+        let told = format!("{kept}... (cut: the first {end} of {} bytes)", long.len());
+        assert_eq!(error(&long), told);
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Shared {
                 runner::confine(&mut command, confinement);
                 let launch = Launch { command, group, scratch };
                 let mut child = ProcessActor::start(launch, mailbox)
-                    .map_err(|error| runner::not_started(process, &error))?;
+                    .map_err(|error| runner::not_started(process, &start.request, &error))?;
                 child.begin(incarnation.number, &Default::default(), &start.arguments, state)?;
                 Kind::Process(Box::new(child))
             }

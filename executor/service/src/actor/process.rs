@@ -17,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use super::body::Trouble;
 use super::delivery::Delivery;
 use super::frame::{Answer, FRAME_LIMIT_BYTES, LENGTH_BYTES, Order, VERSION};
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, is_late};
 use super::watch::{Tail, watch};
 use crate::cancellation::Cancellation;
 use crate::cgroup::Group;
@@ -124,10 +124,10 @@ impl ProcessActor {
             other => return Err(self.garbage(&format!("it began with {}", name(&other)))),
         }
         self.send(&Order::Start { attributes, arguments }, due).map_err(spawn)?;
-        self.answer_to(0, due).map_err(spawn)?;
+        self.done("START", due).map_err(spawn)?;
         if let Some(state) = state {
             self.send(&Order::Restore { state }, due).map_err(spawn)?;
-            self.answer_to(0, due).map_err(spawn)?;
+            self.done("RESTORE", due).map_err(spawn)?;
         }
         Ok(())
     }
@@ -153,7 +153,12 @@ impl ProcessActor {
         self.last_id += 1;
         let id = self.last_id;
         self.send(&Order::Checkpoint { id }, due)?;
-        Ok(self.answer_to(id, due)?.into_iter().next())
+        let mut values = self.answer_to(id, due)?;
+        if values.len() > 1 {
+            let message = format!("CHECKPOINT was answered with {} values", values.len());
+            return Err(Trouble::Incarnation(self.garbage(&message)));
+        }
+        Ok(values.pop())
     }
 
     /// Tells the process to end, and sees to it that it does.
@@ -170,6 +175,17 @@ impl ProcessActor {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let timeout = Timespec::try_from(limit).ok();
         rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Takes the answer to what has no result.
+    fn done(&mut self, order: &str, due: Option<Instant>) -> Result<(), Trouble> {
+        match self.answer_to(0, due)?.len() {
+            0 => Ok(()),
+            values => {
+                let message = format!("{order} was answered with {values} value(s), not with none");
+                Err(Trouble::Incarnation(self.garbage(&message)))
+            }
+        }
     }
 
     fn answer_to(&mut self, wanted: u64, due: Option<Instant>) -> Result<Vec<Value>, Trouble> {
@@ -191,7 +207,12 @@ impl ProcessActor {
         let mut rest = &frame[..];
         while !rest.is_empty() {
             match rustix::io::write(&self.socket, rest) {
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => {
+                    rest = &rest[written..];
+                    if !rest.is_empty() && is_late(due) {
+                        return Err(self.silent());
+                    }
+                }
                 Err(Errno::AGAIN) => self.wait(PollFlags::OUT, due)?,
                 Err(Errno::INTR) => {}
                 Err(_) => return Err(Trouble::Incarnation(self.gone())),
@@ -218,7 +239,12 @@ impl ProcessActor {
         while filled < buffer.len() {
             match rustix::io::read(&self.socket, &mut buffer[filled..]) {
                 Ok(0) => return Err(Trouble::Incarnation(self.gone())),
-                Ok(read) => filled += read,
+                Ok(read) => {
+                    filled += read;
+                    if filled < buffer.len() && is_late(due) {
+                        return Err(self.silent());
+                    }
+                }
                 Err(Errno::AGAIN) => self.wait(PollFlags::IN, due)?,
                 Err(Errno::INTR) => {}
                 Err(_) => return Err(Trouble::Incarnation(self.gone())),
@@ -253,11 +279,16 @@ impl ProcessActor {
             return Err(Trouble::Incarnation(Failure::new(FailureKind::Application, message)));
         }
         if !ready && left.is_some_and(|left| left.is_zero()) {
-            let end = self.end();
-            let message = format!("the process did not answer in time and was killed ({end})");
-            return Err(Trouble::TimedOut(Failure::new(FailureKind::TimedOut, message)));
+            return Err(self.silent());
         }
         Ok(())
+    }
+
+    /// The process has not said in time what it was to say.
+    fn silent(&mut self) -> Trouble {
+        let end = self.end();
+        let message = format!("the process did not answer in time and was killed ({end})");
+        Trouble::TimedOut(Failure::new(FailureKind::TimedOut, message))
     }
 
     /// The process has closed its socket.

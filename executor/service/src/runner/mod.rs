@@ -3,6 +3,7 @@
 mod child;
 mod kernel;
 mod mapped;
+mod not_started;
 mod process;
 mod scratch;
 mod vfork;
@@ -22,7 +23,8 @@ use crate::quarters::Quarters;
 use crate::store::Store;
 pub(crate) use child::confine;
 use kernel::Pools;
-pub(crate) use process::{Inherited, Place, Prepared, describe_status, not_started, prepare};
+pub(crate) use not_started::not_started;
+pub(crate) use process::{Inherited, Place, Prepared, describe_status, prepare};
 pub(crate) use scratch::{Rooms, Scratch};
 
 /// Worker threads at most; further jobs wait. Far above what cores could serve: only attempts

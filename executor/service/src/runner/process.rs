@@ -15,6 +15,7 @@ use rustix::thread::CpuSet;
 
 use super::child::{Capture, Confinement, Ended, Keep, Running};
 use super::mapped::Mappings;
+use super::not_started::not_started;
 use super::scratch::Scratch;
 use super::visible::variables;
 use super::{Job, RunContext};
@@ -24,7 +25,7 @@ use crate::quarters::{Lease, Quarters};
 use crate::store::Store;
 
 /// Where executables are looked for when this process has no `PATH` itself.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(super) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Runs a process to its end, on this thread.
 pub(super) fn run(
@@ -52,7 +53,7 @@ pub(super) fn run(
     let captures = captures(spec, config.output_limit_bytes);
     let group = group.as_deref();
     let running = Running::start(&command, &confinement, stdin, captures, &job.cancellation, group)
-        .map_err(|error| not_started(spec, &error))?;
+        .map_err(|error| not_started(spec, request, &error))?;
     let ended = running.wait().map_err(|error| {
         Failure::new(FailureKind::Application, format!("cannot watch the process: {error}"))
     })?;
@@ -213,23 +214,6 @@ fn captures(spec: &ProcessSpec, limit_bytes: u64) -> [Capture; 2] {
         let wanted = spec.outputs.contains(&output);
         Capture::new(if wanted { Keep::All { limit_bytes } } else { Keep::Tail })
     })
-}
-
-pub(crate) fn not_started(spec: &ProcessSpec, error: &std::io::Error) -> Failure {
-    let program = spec.argv.first().map_or("", String::as_str);
-    let told = spec.env.get("PATH").cloned();
-    let path = told.or_else(|| std::env::var("PATH").ok());
-    let path = path.as_deref().unwrap_or(DEFAULT_PATH);
-    let message = match error.kind() {
-        std::io::ErrorKind::NotFound if program.contains('/') => {
-            format!("there is no executable {program:?}")
-        }
-        std::io::ErrorKind::NotFound => {
-            format!("there is no executable {program:?} in PATH {path}")
-        }
-        _ => format!("cannot start {program:?}: {error}"),
-    };
-    Failure::new(FailureKind::Spawn, message)
 }
 
 /// Fails where the process did.

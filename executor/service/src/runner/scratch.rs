@@ -79,7 +79,8 @@ impl Scratch {
             None => rooms.work.clone(),
         };
         if spec.working_directory.is_some() && !work.is_dir() {
-            let message = format!("working directory {} does not exist", work.display());
+            let what = if work.exists() { "is no directory" } else { "does not exist" };
+            let message = format!("working directory {} {what}", work.display());
             return Err(spawn_failure(message));
         }
         Ok(Scratch { rooms, work })

@@ -15,7 +15,9 @@ use super::arena::{Arena, PAGE_BYTES, Place, Solitary};
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoRoom {
     /// The whole store is too small.
-    #[error("an object of {wanted_bytes} bytes is larger than the object store of {limit_bytes}")]
+    #[error(
+        "an object of {wanted_bytes} bytes is larger than the object store of {limit_bytes}; executors take more with --object-memory"
+    )]
     TooLarge {
         /// What was asked for.
         wanted_bytes: u64,
@@ -24,7 +26,7 @@ pub enum NoRoom {
     },
     /// Others take the room, and do not give it up.
     #[error(
-        "the object store is full: {wanted_bytes} bytes wanted, {free_bytes} of {limit_bytes} free{}",
+        "the object store is full: {wanted_bytes} bytes wanted, {free_bytes} of {limit_bytes} free{}; release objects, or start executors with more --object-memory",
         why.as_deref().map(|why| format!("; {why}")).unwrap_or_default()
     )]
     Full {
@@ -483,7 +485,10 @@ mod tests {
             assert!(block.iter().all(|byte| *byte == fill));
         }
         let full = memory.allocate(JOB, 1).expect_err("full");
-        assert_eq!(full.to_string(), "the object store is full: 1 bytes wanted, 0 of 32768 free");
+        assert_eq!(
+            full.to_string(),
+            "the object store is full: 1 bytes wanted, 0 of 32768 free; release objects, or start executors with more --object-memory"
+        );
         assert_eq!(memory.missing_bytes(1), PAGE_BYTES as u64);
         blocks.swap(0, 2);
         blocks.truncate(1);

@@ -31,7 +31,7 @@ pub(crate) enum SpillError {
     Nowhere,
     /// It would take more than is allowed.
     #[error(
-        "{wanted_bytes} bytes more would exceed the spill limit: {used_bytes} of {limit_bytes} are used"
+        "{wanted_bytes} bytes more would exceed the spill limit: {used_bytes} of {limit_bytes} are used (--spill-limit; half of what was free on the disk, unless given)"
     )]
     Limit { wanted_bytes: u64, used_bytes: u64, limit_bytes: u64 },
     /// The file system does not do it.
@@ -78,6 +78,11 @@ impl SpillDirectory {
             next: AtomicU64::new(0),
             open: Mutex::default(),
         })
+    }
+
+    /// Makes the directory now, for who wants to know early whether it can be made.
+    pub(crate) fn prepare(&self) -> Result<(), SpillError> {
+        self.root().map(drop)
     }
 
     /// Bytes on disk.
@@ -314,7 +319,10 @@ mod tests {
         let directory = SpillDirectory::new(place.path().to_owned(), 100);
         let first = directory.write(&value(60)).expect("written");
         let error = directory.write(&value(60)).expect_err("too much").to_string();
-        assert_eq!(error, "60 bytes more would exceed the spill limit: 60 of 100 are used");
+        assert_eq!(
+            error,
+            "60 bytes more would exceed the spill limit: 60 of 100 are used (--spill-limit; half of what was free on the disk, unless given)"
+        );
         drop(first);
         directory.write(&value(60)).expect("written");
         let file = place.path().join("file");

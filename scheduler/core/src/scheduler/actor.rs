@@ -95,10 +95,14 @@ impl Scheduler {
             return;
         }
         self.cluster.forget_recall(index);
+        if let Some(soft) = self.soft.task_mut(actor) {
+            soft.has_lived = true;
+        }
         self.callees.note_change(actor);
         if self.cluster.executor(executor).is_some_and(|entry| entry.draining) {
             self.move_actors(executor, commands);
         }
+        self.stop_idle_actors(actor.job, commands);
     }
 
     fn is_stopping(&self, actor: TaskKey) -> bool {
@@ -272,13 +276,18 @@ impl Scheduler {
             && self.is_stopping(actor)
     }
 
-    /// Tells the job's actors to end once nothing else of it is left.
+    /// Tells the job's actors to end once nothing else of it is left. One that nobody calls is
+    /// made all the same: what is wrong with it would not be told otherwise.
     pub(super) fn stop_idle_actors(&mut self, key: JobKey, commands: &mut Commands) {
         let Some(job) = self.state.job(key) else { return };
         if job.actors.unended == 0 || !job.sealed || job.unended != job.actors.unended {
             return;
         }
-        let idle: SmallVec<[u32; 4]> = job.actors.idle().collect();
+        let has_lived = |index: &u32| {
+            let soft = self.soft.task(TaskKey { job: key, index: *index });
+            soft.is_some_and(|soft| soft.has_lived)
+        };
+        let idle: SmallVec<[u32; 4]> = job.actors.idle().filter(has_lived).collect();
         for index in idle {
             self.stop_actor(TaskKey { job: key, index }, commands);
         }

@@ -36,6 +36,8 @@ pub(super) struct TaskSoft {
     pub state: TaskState,
     /// Whether it waits out a back-off.
     pub delayed: bool,
+    /// Whether an incarnation of the actor that it makes was alive.
+    pub has_lived: bool,
     /// How many unmet edges come from tasks that executors have.
     pub placed_edges: u32,
     /// The current attempt, while an executor has it.
@@ -169,6 +171,7 @@ impl TaskSoft {
         TaskSoft {
             state: TaskState::Waiting,
             delayed: false,
+            has_lived: false,
             placed_edges: 0,
             active: None,
             last: None,
