@@ -1,16 +1,14 @@
 //! Plans of calls of every kernel, looked at without a device.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use drawloom_gpu_check::suite::{Call, calls};
 use drawloom_kernels_gpu::{
     Argument, Buffer, CPU_ONLY, Device, Entry, Launch, ParameterType, Plan, PlanError, Product,
     entries, modules, plan,
 };
 use drawloom_model::{Attributes, KernelCall, ObjectType, Shape};
-use support::calls::{Call, calls};
 
 const DEVICES: [Device; 2] =
     [Device { compute_capability: (7, 5) }, Device { compute_capability: (9, 0) }];
