@@ -14,6 +14,7 @@ mod probe;
 mod recent;
 mod simulated;
 mod source;
+mod staging;
 mod users;
 
 pub use buffer::Buffer;

@@ -124,16 +124,25 @@ impl Library {
 
     /// Launches, instructions of warps and bytes of global memory so far.
     pub fn counters(self) -> [u64; 3] {
-        let symbol = self.symbol("simGetCounters");
-        let mut counters = [0; 3];
+        self.numbers("simGetCounters")
+    }
+
+    /// Bytes copied between devices and the host's pageable memory, and its pinned memory, so far.
+    pub fn copied_bytes(self) -> [u64; 2] {
+        self.numbers("simGetCopies")
+    }
+
+    fn numbers<const N: usize>(self, name: &str) -> [u64; N] {
+        let symbol = self.symbol(name);
+        let mut numbers = [0; N];
         if !symbol.is_null() {
-            // SAFETY: the library exports the function with this type.
-            let get: unsafe extern "C" fn(*mut [u64; 3]) -> c_int =
+            // SAFETY: the library exports these functions with this type.
+            let get: unsafe extern "C" fn(*mut [u64; N]) -> c_int =
                 unsafe { std::mem::transmute(symbol) };
             // SAFETY: the array is there.
-            unsafe { get(&mut counters) };
+            unsafe { get(&mut numbers) };
         }
-        counters
+        numbers
     }
 
     /// Bytes that a device has in use.
