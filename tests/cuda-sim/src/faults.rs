@@ -8,6 +8,7 @@
 //! | `oom:1@3` | the third allocation on device 1 |
 //! | `oom%0.01` | each allocation with that probability, by the seed |
 //! | `pin@1` | the next request for pinned memory is refused |
+//! | `blas@1` | the next product of matrices is refused |
 //! | `launch@7` | the seventh launch fails while it runs (`LAUNCH_FAILED`, for good) |
 //! | `refuse@7` | the seventh launch is refused (`LAUNCH_OUT_OF_RESOURCES`), once |
 //! | `ecc@9` | the ninth launch meets an uncorrectable memory error |
@@ -38,6 +39,7 @@ pub enum KernelFault {
 enum Kind {
     Oom,
     Pin,
+    Blas,
     Refuse,
     Kernel(KernelFault),
 }
@@ -68,6 +70,7 @@ fn kind_of(text: &str) -> Option<Kind> {
     Some(match text {
         "oom" => Kind::Oom,
         "pin" => Kind::Pin,
+        "blas" => Kind::Blas,
         "refuse" => Kind::Refuse,
         "launch" => Kind::Kernel(KernelFault::Fail),
         "ecc" => Kind::Kernel(KernelFault::Ecc),
@@ -187,9 +190,20 @@ impl Faults {
         }
     }
 
+    /// A product is asked for.
+    pub fn at_product(&self, device: usize) -> Result<(), Code> {
+        match self.hit(device, |kind| kind == Kind::Blas) {
+            Some(_) => {
+                crate::report::tell("injected", "a product of matrices is refused");
+                Err(Code::OUT_OF_MEMORY)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A launch is about to be queued.
     pub fn at_launch(&self, device: usize) -> Result<Option<KernelFault>, Code> {
-        match self.hit(device, |kind| !matches!(kind, Kind::Oom | Kind::Pin)) {
+        match self.hit(device, |kind| matches!(kind, Kind::Refuse | Kind::Kernel(_))) {
             Some(Kind::Refuse) => {
                 crate::report::tell("injected", &format!("a launch on device {device} is refused"));
                 Err(Code::OUT_OF_RESOURCES)

@@ -48,6 +48,12 @@
 //! one block, `mbarrier`, bulk copies, `wgmma`, `tcgen05`, 8-bit floats, indirect calls or launches from a
 //! device. Modules must be PTX, and graphs come from captures.
 //!
+//! # cuBLAS
+//!
+//! The library exports the few functions of cuBLAS that multiply matrices, too, so that a program which
+//! opens cuBLAS by a path can be given this one: products are computed by the host when the stream gets
+//! there, column by column as cuBLAS defines them.
+//!
 //! # Inside
 //!
 //! [`ptx`] reads the text, [`ir`] turns it into a program whose opcodes are functions, [`exec`] runs it,

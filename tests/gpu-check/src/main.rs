@@ -1,6 +1,6 @@
 //! `cargo xtask gpu-check`: see [`USAGE`].
-#![allow(clippy::print_stdout, reason = "the report goes to the standard output")]
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,6 +23,11 @@ usage: cargo xtask gpu-check [--simulated] [--quick] [--device N] [--seed N]
 exit code: 0 all is well, 1 a kernel is wrong or the device fails, 2 wrong use, 3 there is no GPU
   that can be checked, and what is missing is said";
 
+/// Says a line of the report. Whoever reads it may have read enough.
+macro_rules! say {
+    ($($text:tt)*) => { let _ = writeln!(std::io::stdout(), $($text)*); };
+}
+
 /// A kernel is wrong, or the device fails.
 const BAD: u8 = 1;
 /// It was called in a wrong way.
@@ -41,7 +46,7 @@ fn main() -> ExitCode {
     let options = match options(std::env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         Err(why) => {
@@ -60,7 +65,7 @@ fn main() -> ExitCode {
     };
     match check(&device, &options) {
         Ok(()) => {
-            println!("gpu-check: all is well");
+            say!("gpu-check: all is well");
             ExitCode::SUCCESS
         }
         Err(why) => {
@@ -106,13 +111,11 @@ fn check(device: &Arc<Device>, options: &Options) -> Result<(), String> {
         let kernels = findings.kernels();
         return Err(format!("of {} calls, some of {kernels:?} are wrong", findings.tried));
     }
-    println!("{} calls of kernels make what their CPU twins make", findings.tried);
-    println!("\n{:<36}{:>12}  {:<9} {:<22} what limits, or is meant", "figure", "", "", "at most");
+    say!("{} calls of kernels make what their CPU twins make", findings.tried);
+    say!("\n{:<36}{:>12}  {:<9} {:<22} what limits, or is meant", "figure", "", "", "at most");
     bench.run(show).map_err(|error| format!("measuring: {error}"))?;
     if device.properties().is_simulated {
-        println!(
-            "\nSIMULATED: these figures are of this machine's cores, and mean nothing of a GPU"
-        );
+        say!("\nSIMULATED: these figures are of this machine's cores, and mean nothing of a GPU");
     }
     Ok(())
 }
@@ -135,15 +138,15 @@ fn run_suite(device: &Device, options: &Options) -> Result<Findings, String> {
 fn describe(device: &Device, limits: &Limits) {
     let properties = device.properties();
     if properties.is_simulated {
-        println!("*** SIMULATED GPU: no hardware is checked, and no figure means anything ***\n");
+        say!("*** SIMULATED GPU: no hardware is checked, and no figure means anything ***\n");
     }
     let (major, minor) = properties.compute_capability;
-    println!("{} ({}), compute capability {major}.{minor}", properties.name, properties.uuid);
+    say!("{} ({}), compute capability {major}.{minor}", properties.name, properties.uuid);
     let told = |value: Option<f64>, unit: f64, name: &str| match value {
         Some(value) => format!("{:.1} {name}", value / unit),
         None => format!("unknown {name}"),
     };
-    println!(
+    say!(
         "{} multiprocessors at {}, memory of {:.1} GiB at {}, {}\n",
         properties.multiprocessors,
         told(limits.clock_hertz, 1e9, "GHz"),
@@ -159,5 +162,5 @@ fn show(figure: &Figure) {
         Some(limit) => format!("{limit:.1} ({:.0} %)", value / limit * 100.0),
         None => "-".to_owned(),
     };
-    println!("{name:<36}{value:>12.3}  {unit:<9} {most:<22} {note}");
+    say!("{name:<36}{value:>12.3}  {unit:<9} {most:<22} {note}");
 }

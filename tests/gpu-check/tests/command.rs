@@ -25,8 +25,8 @@ fn a_simulated_device_goes_the_whole_way_and_says_what_it_is() {
         "device to host, pinned",
         "device to host, as executors do",
         "copy within the device",
-        "matmul f32",
-        "matmul f16",
+        "matmul f32, own kernels",
+        "matmul f16, own kernels",
         "copies beside kernels",
         "launch, one behind the other",
         "launch and wait",
@@ -37,6 +37,19 @@ fn a_simulated_device_goes_the_whole_way_and_says_what_it_is() {
     }
     // The limits follow from what driver and NVML tell of the simulated device.
     assert!(out.contains("2039.0 GB/s") && out.contains("PCIe 4 x16"), "{out}");
+}
+
+/// The simulated driver is a library for products, too.
+#[test]
+fn products_of_a_library_are_told_beside_own_ones() {
+    let library = drawloom_cuda_sim::client::library_path().expect("the simulated driver");
+    let library = library.to_str().expect("a path");
+    let (code, out, err) = run(&["--simulated", "--quick"], &[("DRAWLOOM_CUBLAS", library)]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    for maker in ["own kernels", "cuBLAS 12.0.0"] {
+        assert!(out.contains(&format!("matmul f32, {maker}")), "no {maker} in {out}");
+        assert!(out.contains(&format!("matmul f16, {maker}")), "no {maker} in {out}");
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Effort {
     pub const FULL: Effort =
         Effort { copy_bytes: 256 << 20, extent: 8192, repeats: 10, launches: 5000 };
     /// Enough to have gone every way once.
-    pub const QUICK: Effort = Effort { copy_bytes: 3 << 20, extent: 96, repeats: 2, launches: 20 };
+    pub const QUICK: Effort = Effort { copy_bytes: 3 << 20, extent: 256, repeats: 2, launches: 20 };
 }
 
 /// A measured figure.

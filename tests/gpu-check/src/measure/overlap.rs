@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use drawloom_cuda::Lane;
 use drawloom_model::DType;
 
 use super::products::Product;
@@ -15,7 +16,8 @@ impl Bench {
         let mut pinned = unsafe { self.context.alloc_pinned_with_flags::<u8>(bytes, 0) }?;
         pinned.as_mut_slice()?.fill(1);
         let mut there = stream.alloc_zeros::<u8>(bytes)?;
-        let mut product = Product::new(self, DType::F32, self.effort.extent / 2)?;
+        let lane = Lane::without_library(&self.device)?;
+        let mut product = Product::new(self, lane, DType::F32, self.effort.extent / 2)?;
 
         let one_copy = super::timed(&stream, 1, || Ok(stream.memcpy_htod(&pinned, &mut there)?))?;
         product.time(self, 1)?;

@@ -9,15 +9,19 @@ use super::{Bench, Figure, MeasureError, giga};
 
 /// A product that can be launched again and again.
 pub(super) struct Product {
-    pub(super) lane: Lane,
+    lane: Lane,
     plan: Plan,
     inputs: [Buffer; 2],
 }
 
 impl Product {
     /// One of square matrices.
-    pub(super) fn new(bench: &Bench, dtype: DType, extent: u64) -> Result<Self, MeasureError> {
-        let lane = Lane::new(&bench.device)?;
+    pub(super) fn new(
+        bench: &Bench,
+        lane: Lane,
+        dtype: DType,
+        extent: u64,
+    ) -> Result<Self, MeasureError> {
         let call = KernelCall { name: "matmul".to_owned(), attributes: Attributes::new() };
         let shape = Shape::new([extent, extent]);
         let matrix = ObjectType::Tensor { dtype, shape };
@@ -49,22 +53,36 @@ impl Product {
 
 impl Bench {
     pub(super) fn products(&self) -> Result<Vec<Figure>, MeasureError> {
-        let f32_limit = self.limits.f32_per_second;
-        let f16_limit = self.limits.f16_per_second;
         let mut figures = Vec::new();
-        for (dtype, limit, units) in [
-            (DType::F32, f32_limit, "multiprocessors x clock x lanes"),
-            (DType::F16, f16_limit, "multiprocessors x clock x tensor cores"),
-        ] {
-            let extent = self.effort.extent;
-            let mut product = Product::new(self, dtype, extent)?;
-            product.time(self, 1)?;
-            let time = product.time(self, self.effort.repeats)?;
-            let operations = 2.0 * (extent as f64).powi(3) * f64::from(self.effort.repeats);
-            let name = format!("matmul {dtype}, {extent} x {extent}");
-            let figure = Figure::new(name, giga(operations, time) / 1e3, "TFLOP/s", units);
-            figures.push(figure.of(limit.map(|rate| rate / 1e12)));
+        for dtype in [DType::F32, DType::F16] {
+            let own = Lane::without_library(&self.device)?;
+            figures.extend(self.product(own, dtype, |_| Some("own kernels".to_owned()))?);
+            let library = |lane: &Lane| lane.library().map(|version| format!("cuBLAS {version}"));
+            figures.extend(self.product(Lane::new(&self.device)?, dtype, library)?);
         }
         Ok(figures)
+    }
+
+    /// The figure of a product in a lane, unless whoever made it has no name.
+    fn product(
+        &self,
+        lane: Lane,
+        dtype: DType,
+        maker: impl Fn(&Lane) -> Option<String>,
+    ) -> Result<Option<Figure>, MeasureError> {
+        let (limit, units) = match dtype {
+            DType::F32 => (self.limits.f32_per_second, "multiprocessors x clock x lanes"),
+            _ => (self.limits.f16_per_second, "multiprocessors x clock x tensor cores"),
+        };
+        let (extent, repeats) = (self.effort.extent, self.effort.repeats);
+        let mut product = Product::new(self, lane, dtype, extent)?;
+        product.time(self, 1)?;
+        let Some(maker) = maker(&product.lane) else { return Ok(None) };
+        let time = product.time(self, repeats)?;
+        let operations = 2.0 * (extent as f64).powi(3) * f64::from(repeats);
+        let name = format!("matmul {dtype}, {maker}");
+        let note = format!("{extent} x {extent}; {units}");
+        let figure = Figure::new(name, giga(operations, time) / 1e3, "TFLOP/s", note);
+        Ok(Some(figure.of(limit.map(|rate| rate / 1e12))))
     }
 }
