@@ -129,6 +129,24 @@ fn products_are_told_to_whoever_has_a_library() {
     assert_eq!(product("f32[7, 1, 3, 4]", "f32[2, 4, 5]"), None);
 }
 
+/// What `docs/decisions/0012-no-graphs.md` counts on: chains within a plan are short. With `--nocapture`
+/// the numbers are shown.
+#[test]
+fn most_calls_are_one_launch() {
+    let mut plans_by_launches = BTreeMap::new();
+    for call in calls(1) {
+        if let Ok(plan) = plan(&call.call, &call.types(), DEVICES[1]) {
+            *plans_by_launches.entry(plan.launches.len()).or_insert(0) += 1;
+        }
+    }
+    let count = |range: std::ops::RangeInclusive<usize>| -> i32 {
+        plans_by_launches.range(range).map(|(_, count)| count).sum()
+    };
+    let (all, short) = (count(0..=usize::MAX), count(0..=2));
+    eprintln!("calls by launches: {plans_by_launches:?}; {short} of {all} have two at most");
+    assert!(f64::from(short) > 0.9 * f64::from(all), "{plans_by_launches:?}");
+}
+
 /// The types of a call with all extents of one value replaced.
 fn stretched(types: &[ObjectType], from: u64, to: u64) -> Vec<ObjectType> {
     let stretch = |object_type: &ObjectType| match object_type {

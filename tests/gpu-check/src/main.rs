@@ -112,7 +112,7 @@ fn check(device: &Arc<Device>, options: &Options) -> Result<(), String> {
         return Err(format!("of {} calls, some of {kernels:?} are wrong", findings.tried));
     }
     say!("{} calls of kernels make what their CPU twins make", findings.tried);
-    say!("\n{:<36}{:>12}  {:<9} {:<22} what limits, or is meant", "figure", "", "", "at most");
+    say!("\n{:<40}{:>12}  {:<9} {:<22} what limits, or is meant", "figure", "", "", "at most");
     bench.run(show).map_err(|error| format!("measuring: {error}"))?;
     if device.properties().is_simulated {
         say!("\nSIMULATED: these figures are of this machine's cores, and mean nothing of a GPU");
@@ -162,5 +162,5 @@ fn show(figure: &Figure) {
         Some(limit) => format!("{limit:.1} ({:.0} %)", value / limit * 100.0),
         None => "-".to_owned(),
     };
-    say!("{name:<36}{value:>12.3}  {unit:<9} {most:<22} {note}");
+    say!("{name:<40}{value:>12.3}  {unit:<9} {most:<22} {note}");
 }

@@ -32,6 +32,8 @@ fn a_simulated_device_goes_the_whole_way_and_says_what_it_is() {
         "launch and wait",
         "call, until launched",
         "call, until ended",
+        "one kernel as a graph, re-aimed",
+        "chain of 16 kernels as a graph",
     ] {
         assert!(out.lines().any(|line| line.starts_with(figure)), "no {figure} in {out}");
     }

@@ -7,10 +7,10 @@ use cudarc::nvrtc::Ptx;
 use drawloom_cuda::Lane;
 use drawloom_model::{Attributes, DType, KernelCall, ObjectType, Shape};
 
-use super::{Bench, Figure, MeasureError, timed};
+use super::{Bench, Figure, MeasureError, micros, timed};
 
 /// A kernel that does nothing.
-const NOTHING: &str = "
+pub(super) const NOTHING: &str = "
 .version 7.0
 .target sm_75
 .address_size 64
@@ -39,8 +39,6 @@ impl Bench {
             Ok(stream.synchronize()?)
         })?;
         let (submitting, until_done) = self.calls(count)?;
-        let micros =
-            |time: Duration, count: u32| time.as_secs_f64() * 1e6 / f64::from(count.max(1));
         let each = |name: &str, time, count, note: &str| {
             Figure::new(name, micros(time, count), "us", note)
         };

@@ -1,6 +1,7 @@
 //! Figures: what copies, kernels and launches come to on a device.
 
 mod copies;
+mod graphs;
 mod launches;
 mod overlap;
 mod products;
@@ -104,7 +105,7 @@ impl Bench {
     /// # Errors
     /// The device fails, or a copy or product is not what it should be.
     pub fn run(&self, mut tell: impl FnMut(&Figure)) -> Result<(), MeasureError> {
-        for part in [Self::copies, Self::products, Self::overlap, Self::launches] {
+        for part in [Self::copies, Self::products, Self::overlap, Self::launches, Self::graphs] {
             part(self)?.iter().for_each(&mut tell);
         }
         Ok(())
@@ -126,6 +127,11 @@ fn timed(
     }
     stream.synchronize()?;
     Ok(start.elapsed())
+}
+
+/// Microseconds for each of so many.
+fn micros(time: Duration, count: u32) -> f64 {
+    time.as_secs_f64() * 1e6 / f64::from(count.max(1))
 }
 
 /// Thousand millions a second; without a time, none.
