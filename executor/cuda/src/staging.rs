@@ -5,6 +5,7 @@
 //! memory is not locked instead: `docs/decisions/0010-staging.md`.
 
 mod downloads;
+mod pinned;
 mod ring;
 mod uploads;
 

@@ -12,9 +12,17 @@ use cudarc::driver::{CudaContext, CudaStream, DevicePtr as _, result};
 
 const LEN: usize = 1 << 20;
 
+fn context_on(device: usize) -> Arc<CudaContext> {
+    setup(&[
+        ("DRAWLOOM_SIM_DEVICES", "2"),
+        ("DRAWLOOM_SIM_MEMORY", "256M"),
+        ("DRAWLOOM_SIM_JITTER_US", "300"),
+    ]);
+    CudaContext::new(device).expect("a device")
+}
+
 fn context() -> Arc<CudaContext> {
-    setup(&[("DRAWLOOM_SIM_MEMORY", "256M"), ("DRAWLOOM_SIM_JITTER_US", "300")]);
-    CudaContext::new(0).expect("a device")
+    context_on(0)
 }
 
 /// Holds a stream up until it is told to go on.
@@ -132,4 +140,26 @@ fn memory_of_the_callers_is_pinned_once() {
     let end = || unsafe { sys::cuMemHostUnregister(start.add(4096).cast()) };
     assert_eq!(end(), CUresult::CUDA_SUCCESS);
     assert_eq!(end(), CUresult::CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+}
+
+/// One test alone uses this device.
+#[test]
+fn locks_go_with_their_context() {
+    let context = context_on(1);
+    context.bind_to_thread().expect("a context");
+    let mut host = vec![1u8; LEN];
+    let start = host.as_mut_ptr().cast::<c_void>();
+    // SAFETY: memory that stays until it is no longer registered.
+    let register = || unsafe { sys::cuMemHostRegister_v2(start, LEN, 0) };
+    assert_eq!(register(), CUresult::CUDA_SUCCESS);
+    // SAFETY: nothing runs on the device.
+    let reset = unsafe { sys::cuDevicePrimaryCtxReset_v2(context.cu_device()) };
+    assert_eq!(reset, CUresult::CUDA_SUCCESS);
+    drop(context);
+    // The memory is still the caller's, and can be locked again.
+    let context = context_on(1);
+    context.bind_to_thread().expect("a context");
+    assert_eq!(register(), CUresult::CUDA_SUCCESS);
+    // SAFETY: nothing uses it.
+    assert_eq!(unsafe { sys::cuMemHostUnregister(start) }, CUresult::CUDA_SUCCESS);
 }

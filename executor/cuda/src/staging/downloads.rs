@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use cudarc::driver::{
-    CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DriverError, PinnedHostSlice, result,
-};
+use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr as _, DriverError, result};
 
+use super::pinned::Pinned;
 use super::{PIECE_BYTES, event, say_refused};
 
 /// Slots of a device. One copy takes two, so that a piece is read while the next one arrives.
@@ -28,7 +27,7 @@ struct Pool {
 
 /// Locked memory for one piece.
 struct Slot {
-    memory: PinnedHostSlice<u8>,
+    memory: Pinned,
     /// The copy into it has ended.
     arrived: CudaEvent,
 }
@@ -41,15 +40,13 @@ struct Loan<'d> {
 
 impl Slot {
     fn new(stream: &CudaStream) -> Result<Self, DriverError> {
-        // Not write-combined: the host reads it.
-        // SAFETY: written by a copy before anybody reads it.
-        let memory = unsafe { stream.context().alloc_pinned_with_flags::<u8>(PIECE_BYTES, 0) }?;
-        Ok(Slot { memory, arrived: event(stream.context())? })
+        let memory = Pinned::new(stream.context(), PIECE_BYTES)?;
+        Ok(Slot { arrived: event(memory.context())?, memory })
     }
 
     /// Has so many bytes copied here, at most a piece. What was here before has been read.
     fn fill(&mut self, from: u64, bytes: usize, stream: &CudaStream) -> Result<(), DriverError> {
-        let base = self.memory.as_mut_ptr()?;
+        let base = self.memory.start();
         // SAFETY: a slot has room for a piece, and nobody reads it until its event has passed.
         let staged = unsafe { std::slice::from_raw_parts_mut(base, bytes.min(PIECE_BYTES)) };
         // SAFETY: the caller names bytes of a slice; the slot lives until its event has passed.
@@ -64,7 +61,7 @@ impl Slot {
     /// Waits for what was copied here, and reads it.
     fn read(&self, into: &mut [u8]) -> Result<(), DriverError> {
         self.arrived.synchronize()?;
-        let base = self.memory.as_ptr()?;
+        let base = self.memory.start();
         // SAFETY: the copy has ended, and wrote as many bytes.
         into.copy_from_slice(unsafe { std::slice::from_raw_parts(base, into.len()) });
         Ok(())

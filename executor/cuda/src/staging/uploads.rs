@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cudarc::driver::{
-    CudaEvent, CudaSlice, CudaStream, DevicePtrMut as _, DriverError, PinnedHostSlice, result,
-};
+use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtrMut as _, DriverError, result};
 
+use super::pinned::Pinned;
 use super::ring::Ring;
 use super::{PIECE_BYTES, event, say_refused};
 
@@ -26,7 +25,7 @@ enum Stage {
 }
 
 struct Made {
-    memory: PinnedHostSlice<u8>,
+    memory: Pinned,
     /// Each part is free once its event has passed.
     ring: Ring<CudaEvent>,
     spare: Vec<CudaEvent>,
@@ -62,9 +61,7 @@ impl Stage {
     /// The memory, unless it is refused.
     fn made(&mut self, stream: &CudaStream) -> Result<Option<&mut Made>, DriverError> {
         if let Stage::Unmade = self {
-            // Write-combined: the host only writes it.
-            // SAFETY: written before it is read.
-            *self = match unsafe { stream.context().alloc_pinned::<u8>(RING_BYTES) } {
+            *self = match Pinned::new(stream.context(), RING_BYTES) {
                 Ok(memory) => {
                     Stage::Made(Made { memory, ring: Ring::new(RING_BYTES), spare: Vec::new() })
                 }
@@ -91,7 +88,7 @@ impl Made {
         stream: &Arc<CudaStream>,
     ) -> Result<(), DriverError> {
         stream.context().bind_to_thread()?;
-        let base = self.memory.as_mut_ptr()?;
+        let base = self.memory.start();
         // Notes, when it is dropped, that the stream writes the slice until then.
         let (address, _writes) = to.device_ptr_mut(stream);
         for (number, piece) in data.chunks(PIECE_BYTES).enumerate() {

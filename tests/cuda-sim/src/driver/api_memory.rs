@@ -91,7 +91,7 @@ fn pin(bytes: usize) -> Result<u64, Code> {
     }
     let system = System::get();
     system.faults.at_pinning(context.device.ordinal)?;
-    system.host.allocate(bytes as u64, Kind::Pinned).ok_or(Code::OUT_OF_MEMORY)
+    system.host.allocate(bytes as u64, Kind::Pinned, context.handle).ok_or(Code::OUT_OF_MEMORY)
 }
 
 fn free(address: u64) -> Result<(), Code> {
@@ -161,10 +161,7 @@ api! {
     fn cuMemHostAlloc(pointer: *mut u64, bytes: usize, _flags: c_uint) { give(pointer, pin(bytes)?) }
 
     /// Allocates pinned memory.
-    fn cuMemAllocHost_v2(pointer: *mut u64, bytes: usize) {
-        healthy()?;
-        give(pointer, System::get().host.allocate(bytes as u64, Kind::Pinned).ok_or(Code::OUT_OF_MEMORY)?)
-    }
+    fn cuMemAllocHost_v2(pointer: *mut u64, bytes: usize) { give(pointer, pin(bytes)?) }
 
     /// Frees pinned memory.
     fn cuMemFreeHost(pointer: u64) {
@@ -187,7 +184,7 @@ api! {
             return Err(Code::ALREADY_REGISTERED);
         }
         System::get().faults.at_pinning(context.device.ordinal)?;
-        System::get().host.register(pointer, bytes as u64);
+        System::get().host.register(pointer, bytes as u64, context.handle);
         Ok(())
     }
 
@@ -213,11 +210,12 @@ api! {
 
     /// Allocates managed memory.
     fn cuMemAllocManaged(address: *mut u64, bytes: usize, _flags: c_uint) {
-        healthy()?;
+        let context = healthy()?;
         if bytes == 0 {
             return Err(Code::INVALID_VALUE);
         }
-        give(address, System::get().host.allocate(bytes as u64, Kind::Managed).ok_or(Code::OUT_OF_MEMORY)?)
+        let memory = System::get().host.allocate(bytes as u64, Kind::Managed, context.handle);
+        give(address, memory.ok_or(Code::OUT_OF_MEMORY)?)
     }
 
     /// Moves managed memory near a device: nothing to do.
