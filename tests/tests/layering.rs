@@ -55,6 +55,17 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("drawloom-tests", &[]),
+    (
+        "drawloom-gpu-check",
+        &[
+            "drawloom-cuda",
+            "drawloom-nvml",
+            "drawloom-kernels",
+            "drawloom-kernels-gpu",
+            "drawloom-cuda-sim",
+            "drawloom-nvml-sim",
+        ],
+    ),
     ("drawloom-gpu-sim", &[]),
     ("drawloom-cuda-sim", &["drawloom-gpu-sim"]),
     ("drawloom-nvml-sim", &["drawloom-gpu-sim"]),

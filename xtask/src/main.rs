@@ -1,6 +1,8 @@
 //! Chores of the repository. Continuous integration runs the same commands as a developer:
 //! `cargo xtask ci`, `cargo xtask test`, `cargo xtask lint`, `cargo xtask ptx --check`.
+//! `cargo xtask gpu-check` is for machines with a GPU.
 
+mod gpu_check;
 mod ptx;
 
 use std::process::{Command, ExitCode};
@@ -61,14 +63,16 @@ fn main() -> ExitCode {
         ["test"] => run_all(TEST),
         ["ptx"] => ptx::write(),
         ["ptx", "--check"] => ptx::check(),
+        ["gpu-check", rest @ ..] => return gpu_check::run(rest),
         _ => {
-            eprintln!("usage: cargo xtask <ci|lint|test|ptx [--check]>");
+            eprintln!("usage: cargo xtask <ci|lint|test|ptx [--check]|gpu-check [OPTIONS]>");
             eprintln!("  ci    everything that continuous integration runs but for ptx --check");
             eprintln!("  lint  format check, clippy and documentation, warnings denied");
             eprintln!("  test  every test of every crate");
             eprintln!(
                 "  ptx   compile kernels/cuda to kernels/ptx with NVRTC, from PyPI; needs no GPU"
             );
+            eprintln!("  gpu-check   every kernel on a GPU against its CPU twin, and figures");
             return ExitCode::from(2);
         }
     };

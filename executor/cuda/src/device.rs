@@ -10,6 +10,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 use drawloom_kernels_gpu::{Launch, Limits, Module, ModuleRef};
 
+use crate::staging::{Downloads, Uploads};
 use crate::users::Users;
 use crate::{Buffer, Error};
 
@@ -40,7 +41,8 @@ pub struct Device {
     context: Arc<CudaContext>,
     /// Copies to the device go on beside those from it, and beside kernels.
     copy_in: Arc<CudaStream>,
-    copy_out: Arc<CudaStream>,
+    uploads: Uploads,
+    downloads: Downloads,
     functions: Mutex<Functions>,
     /// Places for status words, which nobody uses now.
     words: Mutex<Vec<PinnedHostSlice<u64>>>,
@@ -87,8 +89,9 @@ impl Device {
             name,
         };
         let (copy_in, copy_out) = (stream()?, stream()?);
+        let (uploads, downloads) = (Uploads::new(&copy_in), Downloads::new(&copy_out));
         let (functions, words, users) = (Mutex::default(), Mutex::default(), Users::new(&context)?);
-        Ok(Device { properties, context, copy_in, copy_out, functions, words, users })
+        Ok(Device { properties, context, copy_in, uploads, downloads, functions, words, users })
     }
 
     /// What it is.
@@ -124,11 +127,8 @@ impl Device {
     /// There is no memory, or the device fails.
     pub fn upload(&self, data: &[u8]) -> Result<Buffer, Error> {
         let mut slice = self.allocate(&self.copy_in, data.len())?;
-        if !data.is_empty() {
-            let mut view = slice.slice_mut(..data.len());
-            let copied = self.copy_in.memcpy_htod(data, &mut view);
-            copied.map_err(Error::driver("copy from the host"))?;
-        }
+        let copied = self.uploads.copy(data, &mut slice);
+        copied.map_err(Error::driver("copy from the host"))?;
         Ok(Buffer { slice: Arc::new(slice), len: data.len() })
     }
 
@@ -160,13 +160,8 @@ impl Device {
         start: usize,
         into: &mut [u8],
     ) -> Result<(), Error> {
-        if into.is_empty() {
-            return Ok(());
-        }
-        let view = buffer.slice.slice(start..start + into.len());
-        let copied = self.copy_out.memcpy_dtoh(&view, into);
-        copied.map_err(Error::driver("copy to the host"))?;
-        self.copy_out.synchronize().map_err(Error::driver("copy to the host"))
+        let copied = self.downloads.copy(&buffer.slice, start, into);
+        copied.map_err(Error::driver("copy to the host"))
     }
 
     /// Memory that a stream may write. An allocation of nothing is not one, so it is made longer.

@@ -11,6 +11,7 @@ use cudarc::driver::{
 use drawloom_kernels_gpu::{self as gpu, Argument, Check, Launch, Plan, UserModule};
 use drawloom_model::{CudaSpec, KernelCall, ObjectType};
 
+use crate::blas::Maker;
 use crate::{Buffer, Device, Error};
 
 /// A stream of a device's, for one thread: what is launched in it runs in its order, beside what
@@ -18,6 +19,7 @@ use crate::{Buffer, Device, Error};
 pub struct Lane {
     device: Arc<Device>,
     stream: Arc<CudaStream>,
+    maker: Maker,
 }
 
 /// A call that was launched.
@@ -37,7 +39,24 @@ impl Lane {
     /// The device does not answer.
     pub fn new(device: &Arc<Device>) -> Result<Self, Error> {
         let stream = device.stream()?;
-        Ok(Lane { device: Arc::clone(device), stream })
+        Ok(Lane { device: Arc::clone(device), stream, maker: Maker::Unasked })
+    }
+
+    /// A lane that makes products of matrices by plans' own launches alone, whether there is a library
+    /// for them or not.
+    ///
+    /// # Errors
+    /// As [`Lane::new`].
+    pub fn without_library(device: &Arc<Device>) -> Result<Self, Error> {
+        Ok(Lane { maker: Maker::Launches, ..Lane::new(device)? })
+    }
+
+    /// The version of the library that has made large products of matrices here.
+    pub fn library(&self) -> Option<&'static str> {
+        match &self.maker {
+            Maker::Library(blas) => Some(blas.version()),
+            Maker::Unasked | Maker::Launches => None,
+        }
     }
 
     /// The compute capability of the lane's device.
@@ -78,28 +97,13 @@ impl Lane {
         for bytes in &plan.output_bytes {
             outputs.push(self.scratch(*bytes, plan.zeroed)?);
         }
-        let mut scratch = Vec::with_capacity(plan.scratch.len());
-        for wanted in &plan.scratch {
-            scratch.push(self.scratch(wanted.bytes, wanted.zeroed)?);
-        }
-        let mut kernels = Vec::with_capacity(plan.launches.len());
-        {
-            let mut addresses = Addresses::default();
-            for buffer in inputs {
-                let (address, guard) = buffer.slice.device_ptr(&self.stream);
-                addresses.inputs.push(address);
-                addresses.guards.push(guard);
+        let is_made = self.multiply(plan, inputs, &mut outputs);
+        let (mut scratch, mut kernels) = (Vec::new(), Vec::new());
+        if !is_made {
+            for wanted in &plan.scratch {
+                scratch.push(self.scratch(wanted.bytes, wanted.zeroed)?);
             }
-            for slice in &mut outputs {
-                let (address, guard) = slice.device_ptr_mut(&self.stream);
-                addresses.outputs.push(address);
-                addresses.guards.push(guard);
-            }
-            for slice in &mut scratch {
-                let (address, guard) = slice.device_ptr_mut(&self.stream);
-                addresses.scratch.push(address);
-                addresses.guards.push(guard);
-            }
+            let addresses = Addresses::new(&self.stream, inputs, &mut outputs, &mut scratch);
             for launch in &plan.launches {
                 kernels.push(self.start(launch, &addresses)?);
             }
@@ -116,6 +120,24 @@ impl Lane {
         });
         // Scratch memory is given back in the stream's order, so after the launches.
         Ok(Flight { outputs: outputs.collect(), landed, _kernels: kernels, check })
+    }
+
+    /// Has the library make what a plan's launches would, if it does; whether it has.
+    fn multiply(&mut self, plan: &Plan, inputs: &[Buffer], outputs: &mut [CudaSlice<u8>]) -> bool {
+        let Some(product) = plan.product.filter(|_| plan.check.is_none()) else { return false };
+        let is_simulated = self.device.properties().is_simulated;
+        let chosen = self.maker.for_product(&product, &self.stream, is_simulated);
+        let Some((blas, gemm)) = chosen else { return false };
+        let made = {
+            let addresses = Addresses::new(&self.stream, inputs, outputs, &mut []);
+            let (&[a, b], &[y]) = (&addresses.inputs[..], &addresses.outputs[..]) else {
+                return false;
+            };
+            // SAFETY: the plan tells what is at the addresses, which is given back in the stream's
+            // order.
+            unsafe { blas.multiply(&gemm, [a, b], y) }
+        };
+        made.inspect_err(|why| self.maker.give_up(why)).is_ok()
     }
 
     fn scratch(&self, bytes: u64, zeroed: bool) -> Result<CudaSlice<u8>, Error> {
@@ -215,7 +237,33 @@ struct Addresses<'a> {
     guards: Vec<SyncOnDrop<'a>>,
 }
 
-impl Addresses<'_> {
+impl<'a> Addresses<'a> {
+    /// Addresses for a stream, which waits for whoever writes what it reads.
+    fn new(
+        stream: &'a CudaStream,
+        inputs: &'a [Buffer],
+        outputs: &'a mut [CudaSlice<u8>],
+        scratch: &'a mut [CudaSlice<u8>],
+    ) -> Self {
+        let mut addresses = Addresses::default();
+        for buffer in inputs {
+            let (address, guard) = buffer.slice.device_ptr(stream);
+            addresses.inputs.push(address);
+            addresses.guards.push(guard);
+        }
+        for slice in outputs {
+            let (address, guard) = slice.device_ptr_mut(stream);
+            addresses.outputs.push(address);
+            addresses.guards.push(guard);
+        }
+        for slice in scratch {
+            let (address, guard) = slice.device_ptr_mut(stream);
+            addresses.scratch.push(address);
+            addresses.guards.push(guard);
+        }
+        addresses
+    }
+
     /// The bytes of a parameter.
     fn value(&self, argument: &Argument) -> Vec<u8> {
         let Argument::Address(buffer) = argument else {

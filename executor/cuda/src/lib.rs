@@ -5,15 +5,18 @@
 //! call runs next is the executor's business. All `unsafe` of the executor's device side is here.
 #![allow(unsafe_code)]
 
+mod blas;
 mod buffer;
 mod device;
 mod error;
 mod fault;
 mod lane;
+mod nvidia;
 mod probe;
 mod recent;
 mod simulated;
 mod source;
+mod staging;
 mod users;
 
 pub use buffer::Buffer;

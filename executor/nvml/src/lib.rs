@@ -5,12 +5,14 @@
 //! their uuids or their places on the bus: [`place_of`]. Nothing here fails for want of the library
 //! or of one of its functions: what it does not tell is not known.
 
+mod bus;
 mod library;
 mod place;
 mod topology;
 mod watch;
 mod xid;
 
+pub use bus::Bus;
 pub use library::Library;
 pub use place::{Found, place_of};
 pub use watch::{Sample, Watch};

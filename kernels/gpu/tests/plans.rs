@@ -1,16 +1,14 @@
 //! Plans of calls of every kernel, looked at without a device.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use drawloom_gpu_check::suite::{Call, calls};
 use drawloom_kernels_gpu::{
     Argument, Buffer, CPU_ONLY, Device, Entry, Launch, ParameterType, Plan, PlanError, Product,
     entries, modules, plan,
 };
 use drawloom_model::{Attributes, KernelCall, ObjectType, Shape};
-use support::calls::{Call, calls};
 
 const DEVICES: [Device; 2] =
     [Device { compute_capability: (7, 5) }, Device { compute_capability: (9, 0) }];
@@ -129,6 +127,24 @@ fn products_are_told_to_whoever_has_a_library() {
     assert_eq!(product("f32[3, 4]", "f32[7, 4, 5]"), Some([3, 5, 4, 7, 0, 20]));
     assert_eq!(product("f64[7, 3, 4]", "f64[7, 4, 5]"), Some([3, 5, 4, 7, 12, 20]));
     assert_eq!(product("f32[7, 1, 3, 4]", "f32[2, 4, 5]"), None);
+}
+
+/// What `docs/decisions/0012-no-graphs.md` counts on: chains within a plan are short. With `--nocapture`
+/// the numbers are shown.
+#[test]
+fn most_calls_are_one_launch() {
+    let mut plans_by_launches = BTreeMap::new();
+    for call in calls(1) {
+        if let Ok(plan) = plan(&call.call, &call.types(), DEVICES[1]) {
+            *plans_by_launches.entry(plan.launches.len()).or_insert(0) += 1;
+        }
+    }
+    let count = |range: std::ops::RangeInclusive<usize>| -> i32 {
+        plans_by_launches.range(range).map(|(_, count)| count).sum()
+    };
+    let (all, short) = (count(0..=usize::MAX), count(0..=2));
+    eprintln!("calls by launches: {plans_by_launches:?}; {short} of {all} have two at most");
+    assert!(f64::from(short) > 0.9 * f64::from(all), "{plans_by_launches:?}");
 }
 
 /// The types of a call with all extents of one value replaced.

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 /// The library's file name.
 pub const FILE: &str = "libdrawloom_cuda_sim.so";
 
-/// The library, looked for beside the running program and in the folder above.
+/// The library, looked for beside the running program and in the folder above. Where Cargo builds what
+/// programs depend on comes first: what lies beside a program may be of an earlier build.
 pub fn library_path() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let folder = program.parent()?;
     let above = folder.parent()?;
-    [folder, &folder.join("deps"), &above.join("deps"), above]
+    [&folder.join("deps"), folder, &above.join("deps"), above]
         .into_iter()
         .map(|folder| folder.join(FILE))
         .find(|path| path.is_file())
@@ -124,16 +125,25 @@ impl Library {
 
     /// Launches, instructions of warps and bytes of global memory so far.
     pub fn counters(self) -> [u64; 3] {
-        let symbol = self.symbol("simGetCounters");
-        let mut counters = [0; 3];
+        self.numbers("simGetCounters")
+    }
+
+    /// Bytes copied between devices and the host's pageable memory, and its pinned memory, so far.
+    pub fn copied_bytes(self) -> [u64; 2] {
+        self.numbers("simGetCopies")
+    }
+
+    fn numbers<const N: usize>(self, name: &str) -> [u64; N] {
+        let symbol = self.symbol(name);
+        let mut numbers = [0; N];
         if !symbol.is_null() {
-            // SAFETY: the library exports the function with this type.
-            let get: unsafe extern "C" fn(*mut [u64; 3]) -> c_int =
+            // SAFETY: the library exports these functions with this type.
+            let get: unsafe extern "C" fn(*mut [u64; N]) -> c_int =
                 unsafe { std::mem::transmute(symbol) };
             // SAFETY: the array is there.
-            unsafe { get(&mut counters) };
+            unsafe { get(&mut numbers) };
         }
-        counters
+        numbers
     }
 
     /// Bytes that a device has in use.

@@ -7,6 +7,8 @@
 //! | `oom@5` | the fifth allocation from now on any device finds no memory |
 //! | `oom:1@3` | the third allocation on device 1 |
 //! | `oom%0.01` | each allocation with that probability, by the seed |
+//! | `pin@1` | the next request for pinned memory is refused |
+//! | `blas@1` | the next product of matrices is refused |
 //! | `launch@7` | the seventh launch fails while it runs (`LAUNCH_FAILED`, for good) |
 //! | `refuse@7` | the seventh launch is refused (`LAUNCH_OUT_OF_RESOURCES`), once |
 //! | `ecc@9` | the ninth launch meets an uncorrectable memory error |
@@ -36,6 +38,8 @@ pub enum KernelFault {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Oom,
+    Pin,
+    Blas,
     Refuse,
     Kernel(KernelFault),
 }
@@ -65,6 +69,8 @@ pub struct Faults {
 fn kind_of(text: &str) -> Option<Kind> {
     Some(match text {
         "oom" => Kind::Oom,
+        "pin" => Kind::Pin,
+        "blas" => Kind::Blas,
         "refuse" => Kind::Refuse,
         "launch" => Kind::Kernel(KernelFault::Fail),
         "ecc" => Kind::Kernel(KernelFault::Ecc),
@@ -173,9 +179,31 @@ impl Faults {
         }
     }
 
+    /// Pinned memory is asked for.
+    pub fn at_pinning(&self, device: usize) -> Result<(), Code> {
+        match self.hit(device, |kind| kind == Kind::Pin) {
+            Some(_) => {
+                crate::report::tell("injected", "pinned memory is refused");
+                Err(Code::OUT_OF_MEMORY)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A product is asked for.
+    pub fn at_product(&self, device: usize) -> Result<(), Code> {
+        match self.hit(device, |kind| kind == Kind::Blas) {
+            Some(_) => {
+                crate::report::tell("injected", "a product of matrices is refused");
+                Err(Code::OUT_OF_MEMORY)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A launch is about to be queued.
     pub fn at_launch(&self, device: usize) -> Result<Option<KernelFault>, Code> {
-        match self.hit(device, |kind| kind != Kind::Oom) {
+        match self.hit(device, |kind| matches!(kind, Kind::Refuse | Kind::Kernel(_))) {
             Some(Kind::Refuse) => {
                 crate::report::tell("injected", &format!("a launch on device {device} is refused"));
                 Err(Code::OUT_OF_RESOURCES)
@@ -192,13 +220,16 @@ mod tests {
 
     #[test]
     fn faults_come_when_they_are_due() {
-        let faults = Faults::parse("oom@2; launch:1@1; refuse@3", 1, |_, _| {});
+        let faults = Faults::parse("oom@2; launch:1@1; refuse@3; pin@2", 1, |_, _| {});
         assert!(faults.at_allocation(0).is_ok());
         assert_eq!(faults.at_allocation(1), Err(Code::OUT_OF_MEMORY));
         assert!(faults.at_allocation(0).is_ok());
+        assert_eq!(faults.at_pinning(0), Ok(()));
         assert_eq!(faults.at_launch(0), Ok(None));
         assert_eq!(faults.at_launch(1), Ok(Some(KernelFault::Fail)));
         assert_eq!(faults.at_launch(1), Err(Code::OUT_OF_RESOURCES));
+        assert_eq!(faults.at_pinning(0), Err(Code::OUT_OF_MEMORY));
+        assert_eq!(faults.at_pinning(0), Ok(()));
     }
 
     #[test]

@@ -46,7 +46,14 @@
 //! Weak memory ordering, real timing and occupancy, the last bits of approximate instructions and tensor
 //! cores, what the driver's compiler makes of PTX. There are no textures, surfaces, clusters of more than
 //! one block, `mbarrier`, bulk copies, `wgmma`, `tcgen05`, 8-bit floats, indirect calls or launches from a
-//! device. Modules must be PTX, and graphs come from captures.
+//! device. Modules must be PTX, and graphs come from
+//! captures, or are made of kernels.
+//!
+//! # cuBLAS
+//!
+//! The library exports the few functions of cuBLAS that multiply matrices, too, so that a program which
+//! opens cuBLAS by a path can be given this one: products are computed by the host when the stream gets
+//! there, column by column as cuBLAS defines them.
 //!
 //! # Inside
 //!

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{BASICS, kernel, setup};
 use cudarc::driver::sys::{self, CUevent_flags, CUresult, CUstreamCaptureMode};
-use cudarc::driver::{CudaContext, DriverError, LaunchConfig, PushKernelArg, result};
+use cudarc::driver::{
+    CudaContext, DevicePtr as _, DriverError, LaunchConfig, PushKernelArg, result,
+};
 
 fn context(device: usize) -> Arc<CudaContext> {
     setup(&[
@@ -98,6 +100,75 @@ fn captured_work_runs_again() {
         graph.launch().expect("a launch");
     }
     assert_eq!(stream.clone_dtoh(&x).expect("a copy"), vec![15; N as usize]);
+}
+
+#[test]
+fn graphs_of_kernels_run_with_other_arguments() {
+    let context = context(1);
+    context.bind_to_thread().expect("a context");
+    let stream = context.new_stream().expect("a stream");
+    let add = kernel(&context, BASICS, "add_one");
+    let (x, y) = (
+        stream.alloc_zeros::<u32>(N as usize).expect("memory"),
+        stream.alloc_zeros::<u32>(N as usize).expect("memory"),
+    );
+    let [mut x_at, mut y_at] = [&x, &y].map(|slice| slice.device_ptr(&stream).0);
+    let mut count = N;
+    let config = config();
+    let mut node_of = |address: &mut u64, f: &mut dyn FnMut(&sys::CUDA_KERNEL_NODE_PARAMS)| {
+        let mut arguments = [
+            std::ptr::from_mut(address).cast::<std::ffi::c_void>(),
+            std::ptr::from_mut(&mut count).cast(),
+        ];
+        f(&sys::CUDA_KERNEL_NODE_PARAMS {
+            func: add.cu_function(),
+            gridDimX: config.grid_dim.0,
+            gridDimY: 1,
+            gridDimZ: 1,
+            blockDimX: config.block_dim.0,
+            blockDimY: 1,
+            blockDimZ: 1,
+            sharedMemBytes: 0,
+            kernelParams: arguments.as_mut_ptr(),
+            extra: std::ptr::null_mut(),
+            kern: std::ptr::null_mut(),
+            ctx: std::ptr::null_mut(),
+        });
+    };
+    let mut graph = std::ptr::null_mut();
+    let mut nodes = [std::ptr::null_mut(); 3];
+    let mut exec = std::ptr::null_mut();
+    // SAFETY: handles and arguments are what the functions take; the memory outlives the graph.
+    unsafe {
+        sys::cuGraphCreate(&mut graph, 0).result().expect("a graph");
+        for at in 0..3usize {
+            let before = at.checked_sub(1).map(|before| nodes[before]);
+            let place = &mut nodes[at];
+            node_of(&mut x_at, &mut |params| {
+                let before = before.as_slice();
+                sys::cuGraphAddKernelNode_v2(place, graph, before.as_ptr(), before.len(), params)
+                    .result()
+                    .expect("a node");
+            });
+        }
+        sys::cuGraphInstantiateWithFlags(&mut exec, graph, 0).result().expect("it can run");
+        sys::cuGraphLaunch(exec, stream.cu_stream()).result().expect("a launch");
+        // The second launch adds to y once: what was launched goes on as it was.
+        node_of(&mut y_at, &mut |params| {
+            let set = sys::cuGraphExecKernelNodeSetParams_v2(exec, nodes[1], params);
+            set.result().expect("other arguments");
+            let strange = sys::cuGraphExecKernelNodeSetParams_v2(exec, graph.cast(), params);
+            assert_eq!(strange, CUresult::CUDA_ERROR_INVALID_VALUE);
+        });
+        sys::cuGraphLaunch(exec, stream.cu_stream()).result().expect("a launch");
+    }
+    assert_eq!(stream.clone_dtoh(&x).expect("a copy"), vec![5; N as usize]);
+    assert_eq!(stream.clone_dtoh(&y).expect("a copy"), vec![1; N as usize]);
+    // SAFETY: nobody uses them any more.
+    unsafe {
+        sys::cuGraphExecDestroy(exec).result().expect("it was there");
+        sys::cuGraphDestroy(graph).result().expect("it was there");
+    }
 }
 
 #[test]

@@ -329,6 +329,18 @@ api! {
         give(width, 16)
     }
 
+    /// The best generation that its PCIe and its place's have.
+    fn nvmlDeviceGetMaxPcieLinkGeneration(handle: usize, generation: *mut c_uint) {
+        answering(handle)?;
+        give(generation, 4)
+    }
+
+    /// The largest width that its PCIe and its place's have.
+    fn nvmlDeviceGetMaxPcieLinkWidth(handle: usize, width: *mut c_uint) {
+        answering(handle)?;
+        give(width, 16)
+    }
+
     /// Processes that compute on it.
     fn nvmlDeviceGetComputeRunningProcesses_v3(handle: usize, count: *mut c_uint, infos: *mut ProcessInfo) {
         processes(handle, count, infos)

@@ -17,12 +17,13 @@ use std::path::PathBuf;
 /// The library's file name.
 pub const FILE: &str = "libdrawloom_nvml_sim.so";
 
-/// The library, looked for beside the running program and in the folder above.
+/// The library, looked for beside the running program and in the folder above. Where Cargo builds what
+/// programs depend on comes first: what lies beside a program may be of an earlier build.
 pub fn library_path() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let folder = program.parent()?;
     let above = folder.parent()?;
-    [folder, &folder.join("deps"), &above.join("deps"), above]
+    [&folder.join("deps"), folder, &above.join("deps"), above]
         .into_iter()
         .map(|folder| folder.join(FILE))
         .find(|path| path.is_file())

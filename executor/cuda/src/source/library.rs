@@ -1,11 +1,10 @@
-//! Finding NVRTC's library. The bindings of cudarc end the process where it is missing and take
-//! whatever the loader finds first, so it is opened here.
+//! Finding NVRTC's library.
 
-use std::error::Error as _;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use libloading::os::unix::Library;
+
+use crate::nvidia::{find, load};
 
 /// The library's names. The first is preferred: what version 13 makes is refused by older drivers.
 const NAMES: [&str; 4] = ["libnvrtc.so.12", "libnvrtc.so.13", "libnvrtc.so", "libnvrtc.so.11.2"];
@@ -25,26 +24,7 @@ pub(super) fn open(path: Option<&Path>) -> Result<Library, String> {
         return load(path.as_os_str())
             .map_err(|why| format!("NVRTC cannot be used: {why}. {ADVICE}"));
     }
-    let by_name = NAMES.iter().map(PathBuf::from);
-    let in_toolkits = toolkits()
-        .into_iter()
-        .flat_map(|toolkit| NAMES.map(|name| toolkit.join("lib64").join(name)));
-    let found = by_name.chain(in_toolkits).find_map(|path| load(path.as_os_str()).ok());
-    found.ok_or_else(|| format!("there is no libnvrtc. {ADVICE}"))
-}
-
-/// Where NVIDIA's toolkit may be.
-pub(super) fn toolkits() -> Vec<PathBuf> {
-    let told = ["CUDA_HOME", "CUDA_PATH"].iter().filter_map(std::env::var_os).map(PathBuf::from);
-    told.filter(|path| path.is_absolute()).chain([PathBuf::from("/usr/local/cuda")]).collect()
-}
-
-fn load(path: &OsStr) -> Result<Library, String> {
-    // SAFETY: NVIDIA's library runs no code at loading that has conditions to be met. What is not
-    // NVIDIA's is the choice of whoever set the environment.
-    let opened = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
-    // The loader's own words are the error's source.
-    opened.map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))
+    find(&NAMES).ok_or_else(|| format!("there is no libnvrtc. {ADVICE}"))
 }
 
 #[cfg(test)]

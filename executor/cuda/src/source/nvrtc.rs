@@ -8,8 +8,8 @@ use std::ptr;
 
 use libloading::os::unix::{Library, Symbol};
 
-use super::library::toolkits;
 use crate::Error;
+use crate::nvidia::toolkits;
 
 /// What the compiler calls the source in its messages.
 const NAME: &CStr = c"source.cu";

@@ -98,6 +98,9 @@ api! {
     /// Launches, instructions of warps and bytes of global memory so far.
     fn simGetCounters(counters: *mut [u64; 3]) { give(counters, counters::read()) }
 
+    /// Bytes copied between devices and pageable and pinned memory of the host so far.
+    fn simGetCopies(bytes: *mut [u64; 2]) { give(bytes, counters::read_copies()) }
+
     /// Bytes that a device has in use.
     fn simGetUsedBytes(device: c_int, bytes: *mut u64) {
         give(bytes, System::get().device(device)?.memory.used())

@@ -13,7 +13,11 @@ use super::system::CONTEXTS;
 use super::work::{Source, Work};
 use crate::memory::device_of;
 
-/// A copy from the host. What is not pinned is read at once, as the driver's staging does.
+/// The driver keeps so many bytes of what is not pinned for a copy that goes on by itself.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// A copy from the host. What is not pinned is read at once, as the driver's staging does, and where
+/// it is more than a little, the call waits for the copy.
 fn from_host(stream: &Stream, to: u64, from: *const c_void, bytes: usize) -> Result<(), Code> {
     if bytes == 0 {
         return Ok(());
@@ -22,14 +26,18 @@ fn from_host(stream: &Stream, to: u64, from: *const c_void, bytes: usize) -> Res
         return Err(Code::INVALID_VALUE);
     }
     check(to, bytes, "write")?;
-    let later = pinned(from as u64) || stream.captured.load(Ordering::Acquire);
+    let is_pinned = pinned(from as u64, bytes);
+    crate::counters::add_copy(bytes as u64, is_pinned);
+    let captured = stream.captured.load(Ordering::Acquire);
+    let later = is_pinned || captured;
     let from = if later {
         Source::Address(from as u64)
     } else {
         // SAFETY: the caller of the exported function vouches for the bytes.
         Source::Staged(unsafe { std::slice::from_raw_parts(from.cast::<u8>(), bytes) }.to_vec())
     };
-    stream.submit(Work::Copy { to, from, bytes: bytes as u64 })
+    stream.submit(Work::Copy { to, from, bytes: bytes as u64 })?;
+    if !later && bytes > KEPT_BYTES { finish(stream) } else { Ok(()) }
 }
 
 /// A copy to the host. Into memory that is not pinned it ends before the call does.
@@ -41,7 +49,9 @@ fn to_host(stream: &Stream, to: *mut c_void, from: u64, bytes: usize) -> Result<
         return Err(Code::INVALID_VALUE);
     }
     check(from, bytes, "read")?;
-    let wait = !pinned(to as u64) && !stream.captured.load(Ordering::Acquire);
+    let is_pinned = pinned(to as u64, bytes);
+    crate::counters::add_copy(bytes as u64, is_pinned);
+    let wait = !is_pinned && !stream.captured.load(Ordering::Acquire);
     stream.submit(Work::Copy {
         to: to as u64,
         from: Source::Address(from),
@@ -83,7 +93,7 @@ fn fill(stream: &Stream, address: u64, pattern: u32, width: u32, count: usize) -
 }
 
 fn any_copy(stream: &Stream, to: u64, from: u64, bytes: usize) -> Result<(), Code> {
-    let managed = |at: u64| device_of(at).is_some() || pinned(at);
+    let managed = |at: u64| device_of(at).is_some() || pinned(at, bytes);
     match (managed(to), managed(from)) {
         (true, true) => between(stream, to, from, bytes),
         (true, false) => from_host(stream, to, from as *const c_void, bytes),

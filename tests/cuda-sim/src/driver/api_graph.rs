@@ -1,14 +1,16 @@
-//! `cuGraph*`: graphs that were captured.
+//! `cuGraph*`: graphs that were captured, or made of kernels.
 
 use std::ffi::{c_uint, c_ulonglong, c_void};
 use std::sync::{Arc, Mutex};
 
+use super::api_launch::KernelNode;
 use super::api_stream::stream_of;
 use super::capture::{Exec, Graph};
 use super::context::healthy;
 use super::error::{Code, give};
 use super::handles;
 use super::system::{EXECS, GRAPHS};
+use super::work::Work;
 
 /// Frees what the graph allocated when it runs again.
 const AUTO_FREE: c_ulonglong = 1;
@@ -23,8 +25,8 @@ fn check(flags: c_ulonglong) -> Result<(), Code> {
 fn instantiate(graph: usize) -> Result<usize, Code> {
     let graph = GRAPHS.get(graph)?;
     let handle = handles::fresh();
-    let work = Mutex::new(graph.work.clone());
-    EXECS.insert(handle, Arc::new(Exec { handle, work, graph }));
+    let nodes = Mutex::new(graph.nodes());
+    EXECS.insert(handle, Arc::new(Exec { handle, nodes, graph }));
     Ok(handle)
 }
 
@@ -32,7 +34,8 @@ api! {
     /// An empty graph.
     fn cuGraphCreate(graph: *mut usize, _flags: c_uint) {
         let handle = handles::fresh();
-        let made = Graph { handle, work: Vec::new(), context: healthy()?, allocated: Vec::new() };
+        let (nodes, allocated) = (Mutex::default(), Vec::new());
+        let made = Graph { handle, nodes, context: healthy()?, allocated };
         GRAPHS.insert(handle, Arc::new(made));
         give(graph, handle)
     }
@@ -62,19 +65,43 @@ api! {
     /// Replaces the work of a graph that can run.
     fn cuGraphExecUpdate_v2(exec: usize, graph: usize, _result: *mut c_void) {
         let (exec, graph) = (EXECS.get(exec)?, GRAPHS.get(graph)?);
-        *exec.work.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = graph.work.clone();
+        *exec.nodes.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = graph.nodes();
         Ok(())
     }
 
-    /// Nodes of a graph: only their number is told.
+    /// Adds a kernel behind other nodes. The work of a graph runs in the order in which it was added.
+    fn cuGraphAddKernelNode_v2(
+        node: *mut usize,
+        graph: usize,
+        before: *const usize,
+        count: usize,
+        params: *const KernelNode,
+    ) {
+        let graph = GRAPHS.get(graph)?;
+        let before = if count == 0 { &[] } else { std::slice::from_raw_parts(before, count) };
+        let work = (*params).work()?;
+        if work.kernel.context.handle != graph.context.handle {
+            return Err(Code::INVALID_CONTEXT);
+        }
+        give(node, graph.add(before, Work::Kernel(Box::new(work)))?)
+    }
+
+    /// Lets a node of a graph that can run launch with other arguments. Runs that were launched are
+    /// not affected.
+    fn cuGraphExecKernelNodeSetParams_v2(exec: usize, node: usize, params: *const KernelNode) {
+        EXECS.get(exec)?.set(node, (*params).work()?)
+    }
+
+    /// Nodes of a graph.
     fn cuGraphGetNodes(graph: usize, nodes: *mut usize, count: *mut usize) {
         let graph = GRAPHS.get(graph)?;
+        let known = graph.nodes();
         if !nodes.is_null() && !count.is_null() {
-            for at in 0..graph.work.len().min(*count) {
-                *nodes.add(at) = graph.handle + at + 1;
+            for (at, node) in known.iter().take(*count).enumerate() {
+                *nodes.add(at) = node.handle;
             }
         }
-        give(count, graph.work.len())
+        give(count, known.len())
     }
 
     /// Ends a graph.

@@ -31,6 +31,19 @@ pub struct LaunchAttribute {
     value: [u32; 16],
 }
 
+/// What nodes of graphs are given to launch.
+#[repr(C)]
+pub struct KernelNode {
+    function: usize,
+    grid: [c_uint; 3],
+    block: [c_uint; 3],
+    shared: c_uint,
+    arguments: *mut *mut c_void,
+    extra: *mut *mut c_void,
+    kernel: usize,
+    context: usize,
+}
+
 struct Shape {
     grid: [u32; 3],
     block: [u32; 3],
@@ -166,24 +179,49 @@ unsafe fn launch(
     if stream.context.device.lost.load(Ordering::Acquire) {
         return Err(Code::UNKNOWN);
     }
-    check(&kernel, &shape)?;
+    // SAFETY: as for the caller.
+    let mut work = unsafe { work(kernel, &shape, arguments, extra) }?;
+    // Captured launches meet their faults when the graph runs.
+    if !stream.captured.load(Ordering::Acquire) {
+        work.fault = System::get().faults.at_launch(stream.context.device.ordinal)?;
+    }
+    stream.submit(Work::Kernel(Box::new(work)))
+}
+
+/// # Safety
+/// As for [`params`].
+unsafe fn work(
+    kernel: Arc<Kernel>,
+    shape: &Shape,
+    arguments: *mut *mut c_void,
+    extra: *mut *mut c_void,
+) -> Result<KernelWork, Code> {
+    check(&kernel, shape)?;
     // SAFETY: as for the caller.
     let params = unsafe { params(&kernel, arguments, extra) }?;
-    // Captured launches meet their faults when the graph runs.
-    let fault = if stream.captured.load(Ordering::Acquire) {
-        None
-    } else {
-        System::get().faults.at_launch(stream.context.device.ordinal)?
-    };
-    stream.submit(Work::Kernel(Box::new(KernelWork {
-        kernel: Arc::clone(&kernel),
+    Ok(KernelWork {
+        kernel,
         grid: shape.grid,
         block: shape.block,
         dynamic_shared: shape.shared,
         params,
         cooperative: shape.cooperative,
-        fault,
-    })))
+        fault: None,
+    })
+}
+
+impl KernelNode {
+    /// What it launches.
+    ///
+    /// # Safety
+    /// Its arguments are such as the kernel takes.
+    pub unsafe fn work(&self) -> Result<KernelWork, Code> {
+        let kernel = KERNELS.get(self.function)?;
+        let shape =
+            Shape { grid: self.grid, block: self.block, shared: self.shared, cooperative: false };
+        // SAFETY: as the caller promises.
+        unsafe { work(kernel, &shape, self.arguments, self.extra) }
+    }
 }
 
 fn best_block(kernel: &Kernel, dynamic: usize, limit: c_int) -> (c_int, c_int) {

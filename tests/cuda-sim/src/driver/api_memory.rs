@@ -77,9 +77,21 @@ pub fn check(address: u64, bytes: usize, what: &str) -> Result<(), Code> {
     }
 }
 
-/// Whether the host lends an address.
-pub fn pinned(address: u64) -> bool {
-    System::get().host.find(address).is_some()
+/// Whether the host lends all of these bytes.
+pub fn pinned(address: u64, bytes: usize) -> bool {
+    let found = System::get().host.find(address);
+    found.is_some_and(|(range, _)| range.holds(address, bytes as u64))
+}
+
+/// Fresh pinned memory, unless it is to be refused.
+fn pin(bytes: usize) -> Result<u64, Code> {
+    let context = healthy()?;
+    if bytes == 0 {
+        return Err(Code::INVALID_VALUE);
+    }
+    let system = System::get();
+    system.faults.at_pinning(context.device.ordinal)?;
+    system.host.allocate(bytes as u64, Kind::Pinned, context.handle).ok_or(Code::OUT_OF_MEMORY)
 }
 
 fn free(address: u64) -> Result<(), Code> {
@@ -146,19 +158,10 @@ api! {
     }
 
     /// Allocates pinned memory.
-    fn cuMemHostAlloc(pointer: *mut u64, bytes: usize, _flags: c_uint) {
-        healthy()?;
-        if bytes == 0 {
-            return Err(Code::INVALID_VALUE);
-        }
-        give(pointer, System::get().host.allocate(bytes as u64, Kind::Pinned).ok_or(Code::OUT_OF_MEMORY)?)
-    }
+    fn cuMemHostAlloc(pointer: *mut u64, bytes: usize, _flags: c_uint) { give(pointer, pin(bytes)?) }
 
     /// Allocates pinned memory.
-    fn cuMemAllocHost_v2(pointer: *mut u64, bytes: usize) {
-        healthy()?;
-        give(pointer, System::get().host.allocate(bytes as u64, Kind::Pinned).ok_or(Code::OUT_OF_MEMORY)?)
-    }
+    fn cuMemAllocHost_v2(pointer: *mut u64, bytes: usize) { give(pointer, pin(bytes)?) }
 
     /// Frees pinned memory.
     fn cuMemFreeHost(pointer: u64) {
@@ -172,11 +175,16 @@ api! {
 
     /// Pins memory of the caller.
     fn cuMemHostRegister_v2(pointer: u64, bytes: usize, _flags: c_uint) {
-        healthy()?;
-        if System::get().host.find(pointer).is_some() {
+        let context = healthy()?;
+        if pointer == 0 || bytes == 0 {
+            return Err(Code::INVALID_VALUE);
+        }
+        let last = pointer + bytes as u64 - 1;
+        if [pointer, last].iter().any(|at| System::get().host.find(*at).is_some()) {
             return Err(Code::ALREADY_REGISTERED);
         }
-        System::get().host.register(pointer, bytes as u64);
+        System::get().faults.at_pinning(context.device.ordinal)?;
+        System::get().host.register(pointer, bytes as u64, context.handle);
         Ok(())
     }
 
@@ -191,7 +199,7 @@ api! {
 
     /// A device's address of pinned memory: the same.
     fn cuMemHostGetDevicePointer_v2(address: *mut u64, pointer: u64, _flags: c_uint) {
-        if !pinned(pointer) {
+        if !pinned(pointer, 1) {
             return Err(Code::INVALID_VALUE);
         }
         give(address, pointer)
@@ -202,11 +210,12 @@ api! {
 
     /// Allocates managed memory.
     fn cuMemAllocManaged(address: *mut u64, bytes: usize, _flags: c_uint) {
-        healthy()?;
+        let context = healthy()?;
         if bytes == 0 {
             return Err(Code::INVALID_VALUE);
         }
-        give(address, System::get().host.allocate(bytes as u64, Kind::Managed).ok_or(Code::OUT_OF_MEMORY)?)
+        let memory = System::get().host.allocate(bytes as u64, Kind::Managed, context.handle);
+        give(address, memory.ok_or(Code::OUT_OF_MEMORY)?)
     }
 
     /// Moves managed memory near a device: nothing to do.

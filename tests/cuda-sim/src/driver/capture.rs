@@ -10,7 +10,7 @@ use super::event::Event;
 use super::handles;
 use super::stream::Stream;
 use super::system::System;
-use super::work::Work;
+use super::work::{KernelWork, Work};
 
 /// A capture that is going on.
 pub struct Capture {
@@ -36,19 +36,28 @@ pub struct Graph {
     /// Its handle.
     pub handle: usize,
     /// The work.
-    pub work: Vec<Arc<Work>>,
+    pub nodes: Mutex<Vec<Node>>,
     /// The context.
     pub context: Arc<Context>,
     /// Memory that the graph allocated.
     pub allocated: Vec<u64>,
 }
 
+/// A piece of a graph's work.
+#[derive(Clone)]
+pub struct Node {
+    /// Its handle.
+    pub handle: usize,
+    /// What it does.
+    pub work: Arc<Work>,
+}
+
 /// A graph that can run.
 pub struct Exec {
     /// Its handle.
     pub handle: usize,
-    /// The graph's work.
-    pub work: Mutex<Vec<Arc<Work>>>,
+    /// The graph's work, which may have been changed since.
+    pub nodes: Mutex<Vec<Node>>,
     /// Keeps the graph's memory.
     pub graph: Arc<Graph>,
 }
@@ -163,17 +172,53 @@ impl Capture {
         let allocated = std::mem::take(&mut *locked(&capture.allocated));
         Ok(Arc::new(Graph {
             handle: handles::fresh(),
-            work: work.into_iter().map(Arc::new).collect(),
+            nodes: Mutex::new(work.into_iter().map(Node::new).collect()),
             context: Arc::clone(&capture.context),
             allocated: allocated.into_iter().collect(),
         }))
     }
 }
 
+impl Node {
+    /// A node with a handle of its own.
+    pub fn new(work: Work) -> Self {
+        Self { handle: handles::fresh(), work: Arc::new(work) }
+    }
+}
+
+impl Graph {
+    /// Its nodes now.
+    pub fn nodes(&self) -> Vec<Node> {
+        locked(&self.nodes).clone()
+    }
+
+    /// Adds a node behind those it depends on, which are the graph's; its handle.
+    pub fn add(&self, before: &[usize], work: Work) -> Result<usize, Code> {
+        let mut nodes = locked(&self.nodes);
+        let is_known = |handle: &usize| nodes.iter().any(|node| node.handle == *handle);
+        if !before.iter().all(is_known) {
+            return Err(Code::INVALID_VALUE);
+        }
+        let node = Node::new(work);
+        let handle = node.handle;
+        nodes.push(node);
+        Ok(handle)
+    }
+}
+
 impl Exec {
+    /// Replaces what a kernel's node does.
+    pub fn set(&self, handle: usize, work: KernelWork) -> Result<(), Code> {
+        let mut nodes = locked(&self.nodes);
+        let node = nodes.iter_mut().find(|node| node.handle == handle);
+        let node = node.filter(|node| matches!(*node.work, Work::Kernel(_)));
+        node.ok_or(Code::INVALID_VALUE)?.work = Arc::new(Work::Kernel(Box::new(work)));
+        Ok(())
+    }
+
     /// Queues the graph's work.
     pub fn launch(&self, stream: &Stream) -> Result<(), Code> {
-        for work in locked(&self.work).iter() {
+        for Node { work, .. } in locked(&self.nodes).iter() {
             let fault = match &**work {
                 Work::Kernel(_) => System::get().faults.at_launch(stream.context.device.ordinal)?,
                 _ => None,

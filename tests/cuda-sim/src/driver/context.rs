@@ -215,6 +215,7 @@ impl Context {
         for address in left {
             let _ = self.release(address);
         }
+        System::get().host.end(self.handle);
     }
 }
 

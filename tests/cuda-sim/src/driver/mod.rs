@@ -3,6 +3,7 @@
 #[macro_use]
 mod export;
 
+mod api_blas;
 mod api_context;
 mod api_control;
 mod api_copy;
@@ -15,6 +16,7 @@ mod api_misc;
 mod api_module;
 mod api_pool;
 mod api_stream;
+pub mod blas;
 pub mod capture;
 pub mod context;
 pub mod device;

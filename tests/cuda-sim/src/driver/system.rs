@@ -49,6 +49,8 @@ pub static KERNELS: Handles<Kernel> = Handles::new();
 pub static GRAPHS: Handles<Graph> = Handles::new();
 /// Graphs that can run, by handle.
 pub static EXECS: Handles<Exec> = Handles::new();
+/// Handles of the stand-in of cuBLAS.
+pub static BLAS: Handles<super::blas::Blas> = Handles::new();
 /// Memory pools by handle.
 pub static POOLS: Handles<Pool> = Handles::new();
 

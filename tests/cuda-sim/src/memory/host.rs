@@ -13,6 +13,8 @@ struct Lent {
     arena: Option<Arena>,
     start: u64,
     managed: bool,
+    /// The handle of the context that it goes with.
+    context: usize,
 }
 
 /// What the host lends.
@@ -37,17 +39,32 @@ impl HostMemory {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Fresh memory.
-    pub fn allocate(&self, bytes: u64, kind: Kind) -> Option<u64> {
+    /// Fresh memory, for a context.
+    pub fn allocate(&self, bytes: u64, kind: Kind, context: usize) -> Option<u64> {
         let arena = Arena::reserve(usize::try_from(bytes).ok()?)?;
         let start = arena.start() as u64;
-        self.lend(Lent { arena: Some(arena), start, managed: kind == Kind::Managed }, bytes);
+        let managed = kind == Kind::Managed;
+        self.lend(Lent { arena: Some(arena), start, managed, context }, bytes);
         Some(start)
     }
 
-    /// Memory the caller owns.
-    pub fn register(&self, start: u64, bytes: u64) {
-        self.lend(Lent { arena: None, start, managed: false }, bytes);
+    /// Memory the caller owns, for a context.
+    pub fn register(&self, start: u64, bytes: u64, context: usize) {
+        self.lend(Lent { arena: None, start, managed: false, context }, bytes);
+    }
+
+    /// A context is gone, and all that was lent for it. What was ours is unmapped, whoever uses it.
+    pub fn end(&self, context: usize) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let (ranges, lent) = &mut *table;
+        lent.retain(|one| {
+            let goes = one.context == context;
+            if goes {
+                ranges.remove(one.start);
+            }
+            !goes
+        });
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     fn lend(&self, lent: Lent, bytes: u64) {

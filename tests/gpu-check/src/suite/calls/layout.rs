@@ -3,8 +3,8 @@
 use drawloom_model::DType::{I32, I64};
 
 use super::{Calls, FLOATS, NUMBERS, int, ints};
-use crate::support::compare::{EXACT, SUM};
-use crate::support::values::tensor;
+use crate::suite::compare::{EXACT, SUM};
+use crate::suite::values::tensor;
 
 impl Calls {
     pub(super) fn layouts(&mut self) {

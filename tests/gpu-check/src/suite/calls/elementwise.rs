@@ -4,8 +4,8 @@ use drawloom_model::DType;
 use drawloom_model::DType::{I32, I64, U8};
 
 use super::{Calls, Given, NUMBERS, REALS, SIGNED, float, int, text};
-use crate::support::compare::{CANCELLING, ELEMENT, EXACT, SUM};
-use crate::support::values::{positive, tensor};
+use crate::suite::compare::{CANCELLING, ELEMENT, EXACT, SUM};
+use crate::suite::values::{positive, tensor};
 
 impl Calls {
     /// A kernel of one tensor by itself.

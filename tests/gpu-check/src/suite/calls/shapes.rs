@@ -4,7 +4,7 @@ use drawloom_model::Attribute;
 use drawloom_model::DType::{F32, I32, I64, U8};
 
 use super::{Calls, NUMBERS, REALS, float, int, ints};
-use crate::support::compare::{CANCELLING, ELEMENT, EXACT, SUM, Tolerance};
+use crate::suite::compare::{CANCELLING, ELEMENT, EXACT, SUM, Tolerance};
 
 impl Calls {
     fn random_shape(&mut self, least_rank: usize) -> Vec<u64> {

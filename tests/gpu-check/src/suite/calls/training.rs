@@ -4,8 +4,8 @@ use drawloom_model::DType::{I32, I64, U8};
 use drawloom_model::{Attribute, Value};
 
 use super::{Calls, FLOATS, float, int};
-use crate::support::compare::{ELEMENT, EXACT, SUM, Tolerance};
-use crate::support::values::{positive, tensor};
+use crate::suite::compare::{ELEMENT, EXACT, SUM, Tolerance};
+use crate::suite::values::{positive, tensor};
 
 impl Calls {
     pub(super) fn rows(&mut self) {

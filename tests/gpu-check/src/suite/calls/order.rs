@@ -4,7 +4,7 @@ use drawloom_model::Attribute;
 use drawloom_model::DType::{F32, F64};
 
 use super::{Calls, FLOATS, NUMBERS, REALS, float, int, ints, text};
-use crate::support::compare::{ELEMENT, EXACT, Tolerance};
+use crate::suite::compare::{ELEMENT, EXACT, Tolerance};
 
 impl Calls {
     pub(super) fn orders(&mut self) {

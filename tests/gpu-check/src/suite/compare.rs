@@ -7,7 +7,9 @@ use super::values::{is_integer, numbers};
 /// How near f32 results must be, and of what size differences of small numbers are measured by.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
+    /// How near f32 results must be, as a part of their size.
     pub f32: f64,
+    /// The least size that differences are measured by.
     pub scale: f64,
 }
 

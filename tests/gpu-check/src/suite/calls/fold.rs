@@ -4,8 +4,8 @@ use drawloom_model::Attribute;
 use drawloom_model::DType::{BF16, F16, F32, F64, I32, I64, U8};
 
 use super::{Calls, NUMBERS, float, int, ints, text};
-use crate::support::compare::{EXACT, SUM};
-use crate::support::values::tensor;
+use crate::suite::compare::{EXACT, SUM};
+use crate::suite::values::tensor;
 
 impl Calls {
     pub(super) fn reductions(&mut self) {

@@ -4,7 +4,7 @@ use drawloom_model::Attribute;
 use drawloom_model::DType::F32;
 
 use super::{Calls, FLOATS, REALS, int, ints};
-use crate::support::compare::{ELEMENT, EXACT, SUM, Tolerance};
+use crate::suite::compare::{ELEMENT, EXACT, SUM, Tolerance};
 
 impl Calls {
     pub(super) fn products(&mut self) {

@@ -1,4 +1,5 @@
-//! Carries plans out on the first CUDA device there is, one launch after the other.
+//! Carries plans out on a CUDA device, one launch after the other; what need not be written before is
+//! filled with rubbish.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
@@ -13,6 +14,7 @@ use drawloom_model::{ObjectType, Value};
 pub struct Runner {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    device: Device,
     modules: Mutex<HashMap<String, Loaded>>,
 }
 
@@ -30,52 +32,59 @@ struct Memory {
     scratch: Vec<CudaSlice<u8>>,
 }
 
-impl Runner {
-    /// The first device. `DRAWLOOM_LIBCUDA` names a driver's library to use; where none is named and
-    /// the system has none, it is the simulated one.
-    pub fn open() -> Option<Self> {
-        if let Some(path) = std::env::var_os("DRAWLOOM_LIBCUDA") {
-            preload(&path);
-        // SAFETY: this only looks for the library.
-        } else if !unsafe { sys::is_culib_present() }
-            && let Some(path) = drawloom_cuda_sim::client::library_path()
-        {
-            preload(path.as_os_str());
-        }
-        // SAFETY: this only looks for the library.
-        if !unsafe { sys::is_culib_present() } {
-            return None;
-        }
-        let context = CudaContext::new(0).ok()?;
-        let stream = context.default_stream();
-        Some(Runner { context, stream, modules: Mutex::default() })
-    }
+/// Why a plan was not carried out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RunError {
+    /// The driver refuses something, or the device has failed.
+    #[error("the driver says {0:?}")]
+    Driver(DriverError),
+    /// The plan makes no sense.
+    #[error("the plan is wrong: {0}")]
+    Plan(&'static str),
+}
 
-    /// Its name.
-    pub fn name(&self) -> String {
-        self.context.name().expect("a name")
+impl From<DriverError> for RunError {
+    fn from(error: DriverError) -> Self {
+        RunError::Driver(error)
+    }
+}
+
+impl Runner {
+    /// On the device that has this number with the driver, which is there.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn open(ordinal: usize) -> Result<Self, DriverError> {
+        let context = CudaContext::new(ordinal)?;
+        let stream = context.default_stream();
+        let (major, minor) = context.compute_capability()?;
+        let compute_capability = (major.unsigned_abs(), minor.unsigned_abs());
+        let device = Device { compute_capability };
+        Ok(Runner { context, stream, device, modules: Mutex::default() })
     }
 
     /// What plans must know of it.
-    pub fn device(&self) -> Device {
-        let (major, minor) = self.context.compute_capability().expect("a capability");
-        Device { compute_capability: (major as u32, minor as u32) }
+    pub(super) fn device(&self) -> Device {
+        self.device
     }
 
     /// Carries a plan out: the outputs, or what is at fault with the inputs, as the CPU twin says it.
-    pub fn run(
+    pub(super) fn run(
         &self,
         plan: &Plan,
         inputs: &[Value],
-    ) -> Result<Result<Vec<Value>, String>, DriverError> {
+    ) -> Result<Result<Vec<Value>, String>, RunError> {
         let memory = self.allocate(plan, inputs)?;
         for launch in &plan.launches {
             self.launch(launch, &memory)?;
         }
         if let Some(check) = &plan.check {
-            let Buffer::Scratch(status) = check.status else { unreachable!("a status in scratch") };
+            let Buffer::Scratch(status) = check.status else {
+                return Err(RunError::Plan("a status that is not in scratch memory"));
+            };
             let bytes = self.stream.clone_dtoh(&memory.scratch[status])?;
-            let status = u64::from_le_bytes(bytes.try_into().expect("8 bytes"));
+            let status = bytes.try_into().map_err(|_| RunError::Plan("a status of some size"))?;
+            let status = u64::from_le_bytes(status);
             if let Some(place) = check.fault(status) {
                 let size = check.dtype.size_bytes();
                 let element = &inputs[check.input].data[place as usize * size..][..size];
@@ -83,28 +92,31 @@ impl Runner {
             }
         }
         let value = |(object_type, memory): (&ObjectType, &CudaSlice<u8>)| {
-            let bytes = object_type.size_bytes().expect("a size") as usize;
+            let bytes = size_of(object_type)? as usize;
             let data = Bytes::from(self.stream.clone_dtoh(memory)?).slice(..bytes);
             Ok(Value { object_type: object_type.clone(), data })
         };
         let outputs = plan.outputs.iter().zip(&memory.outputs).map(value);
-        let outputs: Result<Vec<Value>, DriverError> = outputs.collect();
+        let outputs: Result<Vec<Value>, RunError> = outputs.collect();
         self.stream.synchronize()?;
         outputs.map(Ok)
     }
 
     /// Memory for a plan; what need not be anything is rubbish.
-    fn allocate(&self, plan: &Plan, inputs: &[Value]) -> Result<Memory, DriverError> {
+    fn allocate(&self, plan: &Plan, inputs: &[Value]) -> Result<Memory, RunError> {
         let copy = |bytes: &[u8]| match bytes {
             [] => self.stream.clone_htod(&[0u8]),
             bytes => self.stream.clone_htod(bytes),
         };
-        let rubbish = |bytes: u64| self.stream.clone_htod(&vec![0xA5u8; bytes.max(1) as usize]);
+        let rubbish = |bytes: u64| {
+            let made = self.stream.clone_htod(&vec![0xA5u8; bytes.max(1) as usize]);
+            made.map_err(RunError::from)
+        };
         let scratch = plan.scratch.iter().map(|scratch| match scratch.zeroed {
-            true => self.stream.alloc_zeros(scratch.bytes as usize),
+            true => self.stream.alloc_zeros(scratch.bytes as usize).map_err(RunError::from),
             false => rubbish(scratch.bytes),
         });
-        let outputs = plan.outputs.iter().map(|one| rubbish(one.size_bytes().expect("a size")));
+        let outputs = plan.outputs.iter().map(|one| rubbish(size_of(one)?));
         Ok(Memory {
             inputs: inputs.iter().map(|input| copy(&input.data)).collect::<Result<_, _>>()?,
             outputs: outputs.collect::<Result<_, _>>()?,
@@ -112,19 +124,16 @@ impl Runner {
         })
     }
 
-    fn launch(&self, launch: &Launch, memory: &Memory) -> Result<(), DriverError> {
+    fn launch(&self, launch: &Launch, memory: &Memory) -> Result<(), RunError> {
         let module = self.load(launch)?;
-        let entry = CString::new(&*launch.entry).expect("a name");
+        let entry = CString::new(&*launch.entry).map_err(|_| RunError::Plan("an entry's name"))?;
         // SAFETY: the module is loaded and stays so.
         let function = unsafe { result::module::get_function(module.0, entry) }?;
-        let values: Vec<Vec<u8>> = launch
-            .arguments
-            .iter()
-            .map(|argument| match argument {
-                Argument::Address(buffer) => self.address(*buffer, memory).to_le_bytes().to_vec(),
-                value => value.bytes().expect("bytes"),
-            })
-            .collect();
+        let value = |argument: &Argument| match argument {
+            Argument::Address(buffer) => Ok(self.address(*buffer, memory).to_le_bytes().to_vec()),
+            value => value.bytes().ok_or(RunError::Plan("an argument without bytes")),
+        };
+        let values = launch.arguments.iter().map(value).collect::<Result<Vec<_>, _>>()?;
         // Numbers of 64 bits, so that structures are aligned.
         let mut words: Vec<Vec<u64>> =
             values.iter().map(|bytes| bytes.chunks(8).map(padded).collect()).collect();
@@ -140,17 +149,18 @@ impl Runner {
                 launch.shared_bytes,
                 self.stream.cu_stream(),
                 &mut parameters,
-            )
+            )?;
         }
+        Ok(())
     }
 
-    fn load(&self, launch: &Launch) -> Result<Loaded, DriverError> {
+    fn load(&self, launch: &Launch) -> Result<Loaded, RunError> {
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = modules.get(launch.module.name()) {
             return Ok(*loaded);
         }
         self.context.bind_to_thread()?;
-        let text = CString::new(launch.module.ptx()).expect("text");
+        let text = CString::new(launch.module.ptx()).map_err(|_| RunError::Plan("PTX"))?;
         // SAFETY: the text is PTX and ends with a zero byte.
         let loaded = Loaded(unsafe { result::module::load_data(text.as_ptr().cast()) }?);
         modules.insert(launch.module.name().to_owned(), loaded);
@@ -174,10 +184,6 @@ fn padded(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// Opens a library for cudarc to find, which looks for it by its name alone.
-fn preload(path: &std::ffi::OsStr) {
-    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: a driver's library has no conditions to be met at loading.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
-    std::mem::forget(library.expect("the library that DRAWLOOM_LIBCUDA names"));
+fn size_of(object_type: &ObjectType) -> Result<u64, RunError> {
+    object_type.size_bytes().ok_or(RunError::Plan("an output without a size"))
 }

@@ -19,14 +19,18 @@ use DType::{BF16, F16, F32, F64, I32, I64, U8};
 
 /// A call, its inputs, and how near results must be.
 pub struct Call {
+    /// Which kernel, with what attributes.
     pub call: KernelCall,
+    /// What it is given.
     pub inputs: Vec<Value>,
+    /// How near results must be.
     pub tolerance: Tolerance,
     /// Whether results in f64 tell how good those in f32 are.
     pub has_reference: bool,
 }
 
 impl Call {
+    /// The inputs' types.
     pub fn types(&self) -> Vec<ObjectType> {
         self.inputs.iter().map(|input| input.object_type.clone()).collect()
     }
@@ -46,7 +50,7 @@ const FLOATS: [DType; 2] = [F32, F64];
 type Given<'a> = &'a [(&'a str, Attribute)];
 
 /// Calls in the making.
-pub struct Calls {
+pub(crate) struct Calls {
     rng: Rng,
     calls: Vec<Call>,
 }
