@@ -59,9 +59,12 @@ fn fields_of_matrices_are_named() {
     let edge = matrix("[[1, 2], [3, 4]]", "[[0, 5, 1]]");
     assert_eq!(edge, "FILE: edges[0]: from 0 to 5, and there are 2 tasks");
     assert_eq!(matrix("[[1, 2], [3]]", "[]"), "FILE: w[1]: 1 times where others have 2");
-    assert!(matrix("[[1, -2]]", "[]").contains("a time of -2"));
+    assert_eq!(matrix("[[1, -2]]", "[]"), "FILE: w[0][1]: a time of -2");
     assert!(matrix("[[1], [1]]", "[[0, 1, 0], [1, 0, 0]]").contains("needs itself"));
-    assert!(matrix("[[1e999]]", "[]").starts_with("FILE: number out of range"));
+    let large = matrix("[[1e999]]", "[]");
+    // Which of them depends on how the reader of JSON was built.
+    let told = ["FILE: number out of range", "FILE: w[0][0]: a time of inf"];
+    assert!(told.iter().any(|told| large.starts_with(told)), "{large}");
 }
 
 #[test]

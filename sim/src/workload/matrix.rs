@@ -59,6 +59,7 @@ fn one(path: &Path, value: &Value, field: String) -> Result<Workload, SimError> 
         let message = format!("{} times where others have {processors}", matrix.w[task].len());
         return Err(SimError::bad(path, inside(&field, &format!("w[{task}]")), message));
     }
+    check_times(path, &matrix.w, |task, kind| inside(&field, &format!("w[{task}][{kind}]")))?;
     let name = format!("{}/{}", stem(path), matrix.id);
     let mut workload = graph(path, &field, name, matrix.w, processors, &matrix.edges)?;
     workload.optimum = matrix.opt;
@@ -79,7 +80,8 @@ fn text_book(path: &Path, value: &Value) -> Result<Workload, SimError> {
         let to = number(edge.dst, format!("edges[{index}].dst"))?;
         edges.push((from, to, edge.comm));
     }
-    let times = book.tasks.iter().map(|task| task.cost.clone()).collect();
+    let times: Vec<Vec<f64>> = book.tasks.iter().map(|task| task.cost.clone()).collect();
+    check_times(path, &times, |task, kind| format!("tasks[{task}].cost[{kind}]"))?;
     let mut workload = graph(path, "", stem(path), times, book.processors.len(), &edges)?;
     let optimum = |expected: Value| expected.get("OPTIMAL")?.get("makespan")?.as_f64();
     workload.optimum = book.expected.and_then(optimum);
@@ -117,6 +119,21 @@ fn graph(
     }
     let platform = Some(Platform::of_unlike_processors(processors));
     Ok(Workload { name, tasks, files, platform, optimum: None })
+}
+
+/// Whether all times are numbers that are not negative; how large numbers may be that are read depends
+/// on the reader.
+fn check_times(
+    path: &Path,
+    times: &[Vec<f64>],
+    field: impl Fn(usize, usize) -> String,
+) -> Result<(), SimError> {
+    for (task, row) in times.iter().enumerate() {
+        if let Some(kind) = row.iter().position(|time| !time.is_finite() || *time < 0.0) {
+            return Err(SimError::bad(path, field(task, kind), format!("a time of {}", row[kind])));
+        }
+    }
+    Ok(())
 }
 
 /// A field of what another names.
