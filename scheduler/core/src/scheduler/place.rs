@@ -12,7 +12,7 @@ use super::gang::Turns;
 use super::soft::LastPlacement;
 use crate::class::ClassId;
 use crate::cluster::Active;
-use crate::policy::{Candidate, Placement, View};
+use crate::policy::{Candidate, Placement, ReasonKind, View};
 use crate::queue::Ready;
 use crate::state::{Content, Job, Phase};
 use crate::{Commands, Fact, TaskEnd, TaskState};
@@ -111,6 +111,7 @@ impl Scheduler {
             state: &self.state,
             cluster: &self.cluster,
             classes: &self.classes,
+            costs: &self.costs,
             estimates: &self.estimates,
             bandwidth: &self.bandwidth,
         };
@@ -120,6 +121,8 @@ impl Scheduler {
             class: view.class(class),
             class_id: class,
             hints: template.variants.iter().map(|variant| variant.cost_hint).collect(),
+            ways: &self.soft.costs_of(task.job, job.tasks[task.index as usize].template)?.ways,
+            bytes: self.expected_footprint(task).bytes(),
             inputs: job.inputs(task.index),
         };
         question(&mut *self.policy, &candidate, &view)
@@ -147,6 +150,9 @@ impl Scheduler {
         commands: &mut Commands,
     ) {
         let executor = placement.executor;
+        if placement.reason.kind == ReasonKind::Sample {
+            self.note_try(key, &placement);
+        }
         self.record(Fact::TaskPlaced { task: key, executor }, commands);
         self.dispatch(now, key, class, placement, Standing::Queued, commands);
     }
