@@ -91,8 +91,10 @@ impl Cell {
             0 => false,
             1..SETTLED => sample > mean * FAR_EARLY || mean > sample * FAR_EARLY,
             _ => {
-                let deviation = self.moments.deviation().max(mean * LEAST_DEVIATION);
-                (sample - mean).abs() > deviation * FAR_DEVIATIONS
+                let least = mean * LEAST_DEVIATION;
+                let variance = self.moments.variance.max(least * least);
+                let difference = sample - mean;
+                difference * difference > variance * (FAR_DEVIATIONS * FAR_DEVIATIONS)
             }
         }
     }

@@ -57,8 +57,8 @@ impl Scheduler {
         run_time: Duration,
         reports: &[ObjectReport],
     ) {
-        let copy_nanos =
-            self.soft.task(key).and_then(|soft| soft.last).map_or(0, |last| last.reason.copy_nanos);
+        let last = self.soft.task(key).and_then(|soft| soft.last.as_ref());
+        let copy_nanos = last.map_or(0, |last| last.reason.copy_nanos);
         let run_nanos = without_copies(estimate::nanos(run_time), copy_nanos);
         self.estimates.measured(active.class, active.variant, run_nanos);
         let Some(job) = self.state.job(key.job) else { return };
