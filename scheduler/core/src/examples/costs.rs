@@ -42,7 +42,7 @@ impl World {
         let device = DeviceCapacity { milli: 1000, vram_bytes: 1 << 40, compute_capability: 80 };
         let info = ExecutorInfo {
             name: "host".to_owned(),
-            kernels: vec!["sum".to_owned()],
+            kernels: vec!["dot".to_owned(), "sum".to_owned()],
             devices: vec![DeviceInfo::named("H100")],
             capacity: Capacity {
                 cpu_milli: cores * MILLI,
@@ -268,7 +268,7 @@ fn a_variant_that_never_succeeds_is_tried_a_bounded_number_of_times() {
 }
 
 #[test]
-fn a_sample_is_taken_only_where_it_need_not_wait() {
+fn a_sample_does_not_make_a_task_wait() {
     let mut world = World::new(1);
     // One core, which is taken, and a GPU that is known to be slow.
     world.tell(Event::CostsKnown { costs: [known(On::Gpu, 0, micros(100))].into() });
@@ -283,6 +283,49 @@ fn a_sample_is_taken_only_where_it_need_not_wait() {
     }
     world.end(&busy, Outcome::Succeeded(smallvec![]), micros(50));
     assert_eq!(world.submit(object).variant, On::Cpu as u8, "the core is free");
+}
+
+#[test]
+fn tasks_that_follow_their_inputs_bring_samples_too() {
+    let mut world = World::new(1);
+    let costs = [known(On::Gpu, 0, micros(100)), known(On::Cpu, 0, micros(100))];
+    world.tell(Event::CostsKnown { costs: costs.into() });
+    // What follows is another kernel, of which nothing is known. Its core is taken until its inputs
+    // are there, and after that it is free.
+    let mut follower = world.template();
+    for variant in &mut follower.variants {
+        let Run::Kernel(call) = &mut variant.run else { continue };
+        call.name = "dot".to_owned();
+    }
+    let mut maker = world.template();
+    maker.variants.remove(On::Gpu as usize);
+    maker.outputs = 1;
+    let mut ran = Vec::new();
+    for job in 0..4 * u128::from(TRIES) {
+        let graph = TaskGraph {
+            templates: vec![Arc::new(maker.clone()), Arc::new(follower.clone())],
+            tasks: vec![
+                Task::default(),
+                Task {
+                    template: 1,
+                    inputs: vec![Input::Task { task: 0, output: 0 }],
+                    ..Task::default()
+                },
+            ],
+            ..TaskGraph::default()
+        };
+        let (request, job, graph) = (RequestId(0), JobId(1000 + job), Arc::new(graph));
+        let runs = world.tell(Event::JobSubmitted { request, job, token: None, graph });
+        assert_eq!(runs.len(), 2, "the second follows");
+        let made = ObjectReport::Stored { object_type: ObjectType::Blob, size_bytes: KIB };
+        world.end(&runs[0], Outcome::Succeeded(smallvec![made]), micros(100));
+        let takes = [micros(500), micros(20)][usize::from(runs[1].variant)];
+        world.end(&runs[1], Outcome::Succeeded(smallvec![]), takes);
+        ran.push(runs[1].variant);
+    }
+    assert!(ran.contains(&(On::Gpu as u8)), "{ran:?}");
+    let last = &ran[ran.len() - usize::from(TRIES)..];
+    assert_eq!(last, [On::Cpu as u8; TRIES as usize], "{ran:?}");
 }
 
 #[test]

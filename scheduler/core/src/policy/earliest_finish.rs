@@ -6,13 +6,13 @@
 //! done as tasks become ready. Compared are the executors that hold an input and the few with the
 //! least load, so a decision costs O(replicas + log executors).
 //!
-//! A variant of which too little was measured goes first a few times where it need not wait, as in
-//! the calibration of StarPU's schedulers (Augonnet et al. 2009): what is never chosen would never
-//! be known.
+//! A variant of which too little was measured goes first a few times where the task waits no longer
+//! for it, as in the calibration of StarPU's schedulers (Augonnet et al. 2009): what is never chosen
+//! would never be known.
 
 use drawloom_model::{ExecutorId, Time};
 
-use super::{Candidate, Placement, Policy, Reason, ReasonKind, View};
+use super::{Candidate, Placement, Policy, ReasonKind, View};
 
 /// How many of the least loaded executors are compared.
 const PROBES: usize = 4;
@@ -51,7 +51,13 @@ impl Policy for EarliestFinish {
         let mut best = Best::default();
         for (variant, way) in task.class.variants.iter().enumerate() {
             if way.eligible.binary_search(&executor).is_ok() {
-                best.offer(view.proposal(task, variant as u8, executor), task, view);
+                let mut offer = view.proposal(task, variant as u8, executor);
+                if let Some(offer) = &mut offer {
+                    // It cannot start before those that it follows have ended, whatever is free now.
+                    let wait_nanos = &mut offer.reason.wait_nanos;
+                    *wait_nanos = view.load_nanos(executor).max(*wait_nanos);
+                }
+                best.offer(offer, task, view);
             }
         }
         let mut placement = best.into_placement()?;
@@ -94,7 +100,7 @@ fn offer_least_loaded(best: &mut Best, task: &Candidate<'_>, variant: u8, view: 
 #[derive(Default)]
 struct Best {
     placement: Option<(u64, Placement)>,
-    /// The first offer that would bring a measurement.
+    /// The offer that would bring a measurement, that of the shortest wait.
     sample: Option<Placement>,
     compared: u16,
 }
@@ -104,7 +110,8 @@ impl Best {
     fn offer(&mut self, offer: Option<Placement>, task: &Candidate<'_>, view: &View<'_>) {
         let Some(offer) = offer else { return };
         self.compared = self.compared.saturating_add(1);
-        if self.sample.is_none() && view.brings_sample(task, &offer) {
+        let sooner = |sample: &Placement| offer.reason.wait_nanos < sample.reason.wait_nanos;
+        if self.sample.as_ref().is_none_or(sooner) && view.brings_sample(task, &offer) {
             self.sample = Some(offer.clone());
         }
         let finish = view.finish_nanos(&offer.reason);
@@ -123,12 +130,14 @@ impl Best {
     }
 
     fn into_placement(self) -> Option<Placement> {
-        let mut placement = match self.sample {
-            Some(sample) => {
-                let reason = Reason { kind: ReasonKind::Sample, ..sample.reason };
-                Placement { reason, ..sample }
+        let (_, best) = self.placement?;
+        let no_later = |sample: &Placement| sample.reason.wait_nanos <= best.reason.wait_nanos;
+        let mut placement = match self.sample.filter(no_later) {
+            Some(mut sample) => {
+                sample.reason.kind = ReasonKind::Sample;
+                sample
             }
-            None => self.placement?.1,
+            None => best,
         };
         placement.reason.compared = self.compared;
         Some(placement)

@@ -165,6 +165,11 @@ impl View<'_> {
         self.cluster.load().first().map(|(_, executor)| executor)
     }
 
+    /// How long an executor's work would keep all its cores busy.
+    pub fn load_nanos(&self, executor: ExecutorId) -> u64 {
+        self.cluster.executor(executor).map_or(0, Executor::load_nanos)
+    }
+
     /// The executors that hold an input of the task, in order, each once.
     pub fn holders(&self, task: &Candidate<'_>) -> SmallVec<[ExecutorId; 4]> {
         let mut holders = SmallVec::new();
@@ -201,10 +206,10 @@ impl View<'_> {
         self.estimates.expected(task.class_id, variant, hint)
     }
 
-    /// Whether the placement would bring a measurement of a variant that is wanted, without making
-    /// the task wait: otherwise a hint that is wrong would keep a variant from being tried for ever.
+    /// Whether the placement would bring a measurement of a variant that is wanted: otherwise a hint
+    /// that is wrong would keep a variant from being tried for ever.
     pub fn brings_sample(&self, task: &Candidate<'_>, placement: &Placement) -> bool {
-        if task.class.variants.len() < 2 || placement.reason.wait_nanos > 0 {
+        if task.class.variants.len() < 2 {
             return false;
         }
         let Some(way) = task.ways.get(usize::from(placement.variant)).copied().flatten() else {

@@ -354,7 +354,8 @@ impl Scheduler {
             ReasonKind::FollowsInputs => "tasks that it waits for are there".to_owned(),
             ReasonKind::Turn => "it was this executor's turn".to_owned(),
             ReasonKind::Sample => {
-                "too little was measured of this variant there, and it need not wait".to_owned()
+                "too little was measured of this variant there, and it waits no longer for it"
+                    .to_owned()
             }
             ReasonKind::Gang => format!(
                 "its gang was placed as a whole, of {} executor(s) looked at",
