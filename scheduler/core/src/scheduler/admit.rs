@@ -286,7 +286,9 @@ impl Scheduler {
             .iter()
             .zip(soft.classes.iter().zip(&soft.costs))
             .map(|(template, (class, costs))| {
-                let measured = costs.ways[0].and_then(|way| self.costs.last_nanos(way));
+                // The fastest way is the one that is going to be taken.
+                let ways = costs.ways.iter().flatten();
+                let measured = ways.filter_map(|way| self.costs.last_nanos(*way)).min();
                 let hint = template.variants[0].cost_hint;
                 measured.unwrap_or_else(|| self.estimates.expected(*class, 0, hint).0)
             })
