@@ -32,10 +32,10 @@ struct Moments {
 impl Moments {
     fn add(&mut self, sample: f64) {
         self.count = (self.count + 1).min(MEMORY);
-        let count = f64::from(self.count);
+        let weight = 1.0 / f64::from(self.count);
         let difference = sample - self.mean;
-        self.mean += difference / count;
-        self.variance += (difference * (sample - self.mean) - self.variance) / count;
+        self.mean += difference * weight;
+        self.variance += (difference * (sample - self.mean) - self.variance) * weight;
     }
 
     fn deviation(&self) -> f64 {

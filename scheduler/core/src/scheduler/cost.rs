@@ -5,24 +5,24 @@ use std::time::Duration;
 use drawloom_model::{MeasuredCost, ObjectKey, ObjectReport, TaskKey};
 
 use super::Scheduler;
+use super::soft::TemplateCosts;
 use crate::cluster::Active;
 use crate::cost::Footprint;
 use crate::estimate;
 use crate::policy::Placement;
 
 impl Scheduler {
-    /// What a task is expected to take and make.
-    pub(super) fn expected_footprint(&self, key: TaskKey) -> Footprint {
-        let Some(job) = self.state.job(key.job) else { return Footprint::default() };
-        let template = job.tasks[key.index as usize].template;
-        let Some(costs) = self.soft.costs_of(key.job, template) else {
-            return Footprint::default();
-        };
+    /// What a task with these inputs and of this template is expected to take and make.
+    pub(super) fn expected_footprint(
+        &self,
+        inputs: &[ObjectKey],
+        costs: &TemplateCosts,
+    ) -> Footprint {
         // Tasks of one template resemble each other more than others that run in the same way.
         let last = costs.last.or_else(|| {
             costs.ways.iter().flatten().find_map(|way| self.costs.last_footprint(*way))
         });
-        Footprint::expected(self.bytes_of(job.inputs(key.index)), last)
+        Footprint::expected(self.bytes_of(inputs), last)
     }
 
     /// How large objects are together, if all are there.
@@ -33,13 +33,11 @@ impl Scheduler {
 
     /// A variant is placed for the sake of a measurement.
     pub(super) fn note_try(&mut self, key: TaskKey, placement: &Placement) {
-        let bytes = self.expected_footprint(key).bytes();
         let Some(job) = self.state.job(key.job) else { return };
         let template = job.tasks[key.index as usize].template;
-        let way = self
-            .soft
-            .costs_of(key.job, template)
-            .and_then(|costs| costs.ways.get(usize::from(placement.variant)).copied().flatten());
+        let Some(costs) = self.soft.costs_of(key.job, template) else { return };
+        let bytes = self.expected_footprint(job.inputs(key.index), costs).bytes();
+        let way = costs.ways.get(usize::from(placement.variant)).copied().flatten();
         let class = self
             .cluster
             .executor(placement.executor)

@@ -116,14 +116,16 @@ impl Scheduler {
             bandwidth: &self.bandwidth,
         };
         let template = job.template_of(task.index);
+        let inputs = job.inputs(task.index);
+        let costs = self.soft.costs_of(task.job, job.tasks[task.index as usize].template)?;
         let candidate = Candidate {
             task,
             class: view.class(class),
             class_id: class,
             hints: template.variants.iter().map(|variant| variant.cost_hint).collect(),
-            ways: &self.soft.costs_of(task.job, job.tasks[task.index as usize].template)?.ways,
-            bytes: self.expected_footprint(task).bytes(),
-            inputs: job.inputs(task.index),
+            ways: &costs.ways,
+            bytes: self.expected_footprint(inputs, costs).bytes(),
+            inputs,
         };
         question(&mut *self.policy, &candidate, &view)
     }
