@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drawloom_model::{
-    ExecutorId, INLINE_LIMIT_BYTES, Input, JobId, Literal, ObjectId, TaskGraph, Value,
+    ExecutorId, INLINE_LIMIT_BYTES, Input, JobId, Literal, MeasuredCost, ObjectId, TaskGraph, Value,
 };
 
 use crate::grpc::Grpc;
@@ -336,6 +336,14 @@ impl Client {
     /// There is no such job.
     pub async fn actors(&self, job: Option<JobId>) -> Result<Vec<ActorView>, Error> {
         self.transport.actors(job).await
+    }
+
+    /// What every way to run something was measured to take, by class of device and by size.
+    ///
+    /// # Errors
+    /// The scheduler cannot be reached.
+    pub async fn costs(&self, page: PageRequest) -> Result<Page<MeasuredCost>, Error> {
+        self.transport.costs(page).await
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {

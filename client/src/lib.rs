@@ -89,6 +89,8 @@ pub use drawloom_model::{Attributes, Input, JobId, ObjectId, TaskGraph, Value};
 pub use drawloom_model::{CudaSpec, DType, Expression, ExpressionError};
 /// How tasks start together.
 pub use drawloom_model::{Demand, Gang, GangStrategy, Shared, Topology};
+/// What was measured.
+pub use drawloom_model::{MeasuredCost, RunKind, Way};
 pub use error::Error;
 pub use event::{EventBatch, JobEvent, JobState, TaskState};
 pub use events::JobEvents;

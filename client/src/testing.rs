@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
+use drawloom_model::{ExecutorId, JobId, MeasuredCost, ObjectId, TaskGraph, Value};
 use tokio::sync::mpsc;
 
 use crate::{ActorName, ActorPlace, ActorView, Calls, Living};
@@ -181,6 +181,10 @@ impl Transport for Script {
     }
 
     fn actors(&self, _: Option<JobId>) -> Answer<'_, Vec<ActorView>> {
+        nobody()
+    }
+
+    fn costs(&self, _: PageRequest) -> Answer<'_, Page<MeasuredCost>> {
         nobody()
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
+use drawloom_model::{ExecutorId, JobId, MeasuredCost, ObjectId, TaskGraph, Value};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -98,4 +98,6 @@ pub trait Transport: Send + Sync {
     fn open_calls(&self, living: Living) -> Answer<'_, Arc<dyn Calls>>;
     fn stop_actor(&self, actor: ActorName) -> Answer<'_, ()>;
     fn actors(&self, job: Option<JobId>) -> Answer<'_, Vec<ActorView>>;
+    /// What every way to run something was measured to take, that of one way together.
+    fn costs(&self, page: PageRequest) -> Answer<'_, Page<MeasuredCost>>;
 }

@@ -6,6 +6,7 @@
 mod actor;
 mod attribute;
 mod balance;
+mod cost;
 mod cuda;
 mod executor;
 mod expression;
@@ -28,6 +29,7 @@ pub use actor::{
 };
 pub use attribute::{Attribute, Attributes};
 pub use balance::Balance;
+pub use cost::{MeasuredCost, RunKind, Way};
 pub use cuda::{
     CUDA_SOURCE_LIMIT_BYTES, CudaArgument, CudaScalar, CudaSource, CudaSpec, CudaValue, Real,
 };

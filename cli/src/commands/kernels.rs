@@ -1,5 +1,6 @@
-//! `drawloom kernels`: the catalogue.
+//! `drawloom kernels`: the catalogue, and what was measured of it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -9,13 +10,18 @@ use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::error::BadInput;
-use crate::output;
+use crate::{costs, output};
 
 const EXAMPLES: &str = "\
 Examples:
   drawloom kernels            every kernel in one line
   drawloom kernels matmul     one kernel with its inputs, outputs and attributes
-  drawloom kernels --json";
+  drawloom kernels --json
+  drawloom kernels --costs matmul     how long a running scheduler has seen it take, where
+  drawloom kernels --costs --state-dir ~/.local/state/drawloom     what a scheduler has kept there
+
+A row of costs is what runs with the same request, on devices of one model, with inputs and outputs
+of so many bytes together and up to twice as many. Processes and users' CUDA kernels are listed, too.";
 
 /// Show the kernels that tasks can run, with their signatures
 #[derive(Debug, Args)]
@@ -23,14 +29,24 @@ Examples:
 pub struct Kernels {
     /// Only this kernel, in detail
     name: Option<String>,
+    /// How long they were measured to take, by variant, device and size
+    #[arg(long)]
+    costs: bool,
+    /// Show the costs that a scheduler has kept there, instead of a running one's
+    #[arg(long, value_name = "DIR", requires = "costs")]
+    state_dir: Option<PathBuf>,
 }
 
 impl Kernels {
-    /// Prints the catalogue.
+    /// Prints the catalogue, or the costs.
     ///
     /// # Errors
-    /// There is no such kernel.
-    pub fn run(self, global: &Global) -> Result<ExitCode> {
+    /// There is no such kernel; for costs, no such directory or no scheduler.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        if self.costs {
+            costs::show(global, self.state_dir.as_deref(), self.name.as_deref()).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let chosen: Vec<&Signature> = match &self.name {
             None => catalogue().iter().collect(),
             Some(name) => match find(name) {

@@ -63,7 +63,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Release(command) => command.run(&global).await,
         Command::Actors(command) => command.run(&global).await,
         Command::Call(command) => command.run(&global).await,
-        Command::Kernels(command) => command.run(&global),
+        Command::Kernels(command) => command.run(&global).await,
         Command::Schema(command) => command.run(&global),
         Command::Sim(command) => command.run(&global),
         Command::Bench(command) => command.run(&global).await,
@@ -74,7 +74,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
 /// How long a scheduler that went away is waited for: somebody sits there and waits, too.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-async fn connect(global: &Global) -> Result<Client> {
+/// A client of the scheduler that was named.
+///
+/// # Errors
+/// It cannot be reached.
+pub async fn connect(global: &Global) -> Result<Client> {
     let reconnect = Reconnect { patience: PATIENCE, ..Reconnect::default() };
     Ok(Client::connect(global.endpoint()).await?.with_reconnect(reconnect))
 }

@@ -24,6 +24,7 @@ use crate::output::note;
 use crate::progress::{Tally, progress};
 use crate::quantity::parse_bytes;
 use crate::source::{Source, submit};
+use crate::state_options::StateOptions;
 use crate::store_options::StoreOptions;
 use crate::timeline::Destination;
 use crate::{output, text, value};
@@ -56,6 +57,8 @@ pub struct Run {
     #[arg(long, value_parser = parse_bytes)]
     memory: Option<u64>,
     #[command(flatten)]
+    state: StateOptions,
+    #[command(flatten)]
     store: StoreOptions,
     #[command(flatten)]
     pub(crate) gpus: GpuOptions,
@@ -82,6 +85,7 @@ impl Run {
             return run_graph(global, &client, loaded, timeline, &mut interrupts).await;
         }
         let mut config = self.cluster_config();
+        config.scheduler.state = self.state.open()?;
         let variants = || loaded.graph.templates.iter().flat_map(|template| &template.variants);
         config.serves_processes = variants().any(Variant::spawns);
         // Drivers take long to start: only for who asks for a device, or may add tasks that do.

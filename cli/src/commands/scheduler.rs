@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use drawloom_proto::Listen;
-use drawloom_scheduler::{Config, Service, metrics as recorded};
+use drawloom_scheduler::{Config, DriverConfig, Service, metrics as recorded};
 use serde_json::json;
 
 use crate::args::Global;
@@ -14,11 +14,13 @@ use crate::children::follow_parent;
 use crate::interrupt::Interrupts;
 use crate::metrics::{self, Page};
 use crate::output;
+use crate::state_options::StateOptions;
 
 const EXAMPLES: &str = "\
 Examples:
   drawloom scheduler
   drawloom scheduler --listen 127.0.0.1:0 --json       any free port, told on the standard output
+  drawloom scheduler --state-dir ~/.local/state/drawloom    costs outlive it
   drawloom scheduler --unix /run/user/1000/drawloom.sock --metrics 127.0.0.1:9100
 
 Only loopback addresses and Unix sockets are listened on: connections are neither encrypted nor
@@ -37,6 +39,8 @@ pub struct SchedulerCommand {
     /// Serve metrics at http://ADDRESS/metrics
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<Listen>,
+    #[command(flatten)]
+    state: StateOptions,
     /// End when this process is gone
     #[arg(long, hide = true, value_name = "PID")]
     parent: Option<u32>,
@@ -55,7 +59,8 @@ impl SchedulerCommand {
         let mut listen = vec![self.listen];
         listen.extend(self.unix.map(Listen::Unix));
         let page = Page::open(self.metrics.as_ref(), recorded::describe).await?;
-        let service = Service::bind(Config { listen, ..Config::default() }).await?;
+        let driver = DriverConfig { state: self.state.open()?, ..DriverConfig::default() };
+        let service = Service::bind(Config { driver, listen, ..Config::default() }).await?;
         announce(global, &service, page.as_ref())?;
         let handle = service.handle().clone();
         let refresh = move || {

@@ -16,6 +16,7 @@ use crate::error::BadInput;
 use crate::gpu_options::GpuOptions;
 use crate::interrupt::Interrupts;
 use crate::output::note;
+use crate::state_options::StateOptions;
 use crate::store_options::StoreOptions;
 use crate::{output, text};
 
@@ -24,6 +25,7 @@ Examples:
   drawloom up                                one executor with all cores, until Ctrl-C
   drawloom up --executors 3                  three executors that share the cores
   drawloom up --executors 2 --cores 4        four cores each, whatever the machine has
+  drawloom up --state-dir ~/.local/state/drawloom    measured costs outlive it
   drawloom up --listen 127.0.0.1:0 --json    any free port, told on the standard output
 
 In another terminal: drawloom --endpoint http://127.0.0.1:7070 run examples/hello.toml";
@@ -47,6 +49,8 @@ pub struct Up {
     /// Cores of each executor [default: an equal share, at least one]
     #[arg(long)]
     cores: Option<u32>,
+    #[command(flatten)]
+    state: StateOptions,
     #[command(flatten)]
     store: StoreOptions,
     #[command(flatten)]
@@ -141,6 +145,9 @@ impl Up {
             if let Some(value) = value {
                 arguments.extend([name.to_owned(), value.clone()]);
             }
+        }
+        if let Some(directory) = &self.state.state_dir {
+            arguments.extend(["--state-dir".into(), directory.display().to_string()]);
         }
         arguments
     }

@@ -3,6 +3,7 @@
 mod actors;
 mod bad_input;
 mod cluster;
+mod costs;
 mod cuda;
 mod data;
 mod faults;

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use drawloom_model::{
-    AttemptSpan, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, ObjectType, ParseIdError,
+    AttemptSpan, Capacity, DeviceIndex, ExecutorId, ExecutorInfo, Failure, MeasuredCost,
+    ObjectType, ParseIdError,
 };
 use drawloom_proto::v1::job_event::Event;
 use drawloom_proto::{FieldError, v1};
@@ -33,6 +34,10 @@ pub(super) fn page<W, T>(
 ) -> Result<Page<T>, Error> {
     let items = items.into_iter().map(convert).collect::<Result<_, _>>()?;
     Ok(Page { items, next: (!next.is_empty()).then_some(next) })
+}
+
+pub(super) fn measured_cost(wire: v1::MeasuredCost) -> Result<MeasuredCost, Error> {
+    wire.try_into().map_err(|error: FieldError| Error::BadReply(error.to_string()))
 }
 
 pub(super) fn task_ref(task: TaskRef) -> v1::TaskRef {

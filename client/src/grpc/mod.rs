@@ -13,7 +13,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use drawloom_model::{ExecutorId, JobId, ObjectId, TaskGraph, Value};
+use drawloom_model::{ExecutorId, JobId, MeasuredCost, ObjectId, TaskGraph, Value};
 use drawloom_proto::v1::scheduler_client::SchedulerClient;
 use drawloom_proto::{MAX_MESSAGE_BYTES, Rejection, split_graph, v1};
 use tokio::sync::mpsc;
@@ -275,6 +275,14 @@ impl Transport for Grpc {
     fn stop_actor(&self, actor: ActorName) -> Answer<'_, ()> {
         let request = v1::StopActorRequest { actor: Some(convert::actor_name(actor)) };
         call!(self.stop_actor(request) => |_| Ok(()))
+    }
+
+    fn costs(&self, wanted: PageRequest) -> Answer<'_, Page<MeasuredCost>> {
+        let request =
+            v1::ListCostsRequest { page_size: wanted.size, page_token: page_token(wanted) };
+        call!(self.list_costs(request) => |reply: v1::ListCostsReply| {
+            page(reply.costs, convert::measured_cost, reply.next_page_token)
+        })
     }
 
     fn actors(&self, job: Option<JobId>) -> Answer<'_, Vec<ActorView>> {

@@ -15,7 +15,9 @@ use drawloom_client::{
     TaskState, TaskView, Transport,
 };
 use drawloom_executor::{LocalActors, LocalObjects};
-use drawloom_model::{ExecutorId, JobId, JobKey, ObjectId, TaskGraph, TaskKey, Time, Value};
+use drawloom_model::{
+    ExecutorId, JobId, JobKey, MeasuredCost, ObjectId, TaskGraph, TaskKey, Time, Value,
+};
 use drawloom_scheduler::{Handle, JobLog};
 use drawloom_scheduler_core::{Event, Reply, Scheduler};
 use tokio::sync::mpsc;
@@ -343,6 +345,14 @@ impl Transport for Local {
 
     fn stop_actor(&self, actor: ActorName) -> Answer<'_, ()> {
         Box::pin(actor::stop(self, actor))
+    }
+
+    fn costs(&self, wanted: PageRequest) -> Answer<'_, Page<MeasuredCost>> {
+        Box::pin(self.query(move |scheduler, _| {
+            let (size, from) = page_of(&wanted)?;
+            let (items, next) = scheduler.measured_costs(from.unwrap_or(0), size);
+            Ok(Page { items, next: next.map(|next: usize| next.to_string()) })
+        }))
     }
 
     fn actors(&self, job: Option<JobId>) -> Answer<'_, Vec<ActorView>> {

@@ -1,6 +1,7 @@
 //! Conversions between generated types and the model, checked wherever they come from the wire.
 
 mod actor;
+mod cost;
 mod cuda;
 mod executor;
 mod gang;

@@ -12,6 +12,7 @@ use drawloom_model::{
 use smallvec::SmallVec;
 
 use crate::class::ClassId;
+use crate::cost::DeviceClassId;
 use crate::ledger::{Account, Claim, Conflict, commit_all};
 use crate::load::{CLOSED, LoadTree};
 use crate::near::Near;
@@ -47,6 +48,18 @@ pub(crate) struct Active {
     pub suspended: bool,
     /// What it adds to its executor's load: expected run time times cores.
     core_nanos: u64,
+    /// What it adds to the work of each of its devices: expected run time times its share.
+    device_nanos: u64,
+}
+
+/// Where a task would run on an executor's devices.
+#[derive(Default)]
+pub(crate) struct Seating {
+    pub devices: SmallVec<[DeviceIndex; 2]>,
+    /// Expected time until they are free for it.
+    pub queue_nanos: u64,
+    /// What it takes to copy its inputs to where it runs.
+    pub copy_nanos: u64,
 }
 
 /// Bounds on how far dispatch runs ahead of capacity.
@@ -77,8 +90,10 @@ pub(crate) struct Executor {
     ahead_nanos: u64,
     /// Of these, attempts that gave their cores back while they wait for tasks.
     suspended: u32,
-    /// Attempts per device, with or without a claim.
-    device_attempts: Vec<u32>,
+    /// Expected work of attempts per device, with or without a claim.
+    device_nanos: Vec<u64>,
+    /// What its devices are, in their order.
+    device_classes: SmallVec<[DeviceClassId; 4]>,
     /// Objects it holds, with their sizes.
     pub held: BTreeMap<ObjectKey, u64>,
     pub held_bytes: u64,
@@ -131,12 +146,18 @@ impl Executor {
         self.core_nanos / u64::from(self.slots())
     }
 
-    /// Expected time until `request` could start: now where it fits and nothing is in front.
-    pub fn wait_nanos(&self, request: &ResourceRequest) -> u64 {
+    /// The class of what runs on these devices.
+    pub fn device_class(&self, devices: &[DeviceIndex]) -> DeviceClassId {
+        let first = devices.first().and_then(|first| self.device_classes.get(usize::from(first.0)));
+        first.copied().unwrap_or(DeviceClassId::CPU)
+    }
+
+    /// Expected time until `request` could start there: now where it fits and nothing is in front.
+    pub fn wait_nanos(&self, request: &ResourceRequest, seating: &Seating) -> u64 {
         if self.queue.is_empty() && self.account.free().fits(request) {
             return 0;
         }
-        self.load_nanos()
+        self.load_nanos().max(seating.queue_nanos)
     }
 
     /// The order in which executors are offered work: those with a free core first, the emptiest
@@ -241,6 +262,7 @@ impl Executor {
         if let ReplicaPlace::Device(device) = place {
             self.near.note(object, device);
         }
+        self.near.set_alone(object, matches!(place, ReplicaPlace::Device(_)));
         let is_spilled = place == ReplicaPlace::Disk;
         if is_spilled && self.spilled.insert(object) {
             self.spilled_bytes += size_bytes;
@@ -258,33 +280,56 @@ impl Executor {
         true
     }
 
-    /// The devices for `request`, of which a task with these inputs is expected to run so long:
-    /// those where it could start first, its inputs copied there, and of these the fullest.
+    /// What it takes to copy objects to where a task on these devices, or on none, runs.
+    pub fn copy_nanos(
+        &self,
+        inputs: &[ObjectKey],
+        devices: &[DeviceIndex],
+        size_bytes: impl Fn(ObjectKey) -> Option<u64>,
+    ) -> u64 {
+        if devices.is_empty() {
+            return self.near.fetch_nanos(inputs, size_bytes);
+        }
+        let to = |device: &DeviceIndex| self.near.copy_nanos(inputs, *device, &size_bytes);
+        devices.iter().map(to).max().unwrap_or(0)
+    }
+
+    /// The devices for `request` of a task with these inputs: those where it could start first, its
+    /// inputs copied there, and of these the fullest.
     pub fn choose_devices(
         &self,
         request: &ResourceRequest,
         inputs: &[ObjectKey],
-        run_nanos: u64,
-    ) -> SmallVec<[DeviceIndex; 2]> {
-        let Some(gpu) = &request.gpu else { return SmallVec::new() };
+        size_bytes: impl Fn(ObjectKey) -> Option<u64>,
+    ) -> Seating {
+        let Some(gpu) = &request.gpu else {
+            let copy_nanos = self.copy_nanos(inputs, &[], size_bytes);
+            return Seating { copy_nanos, ..Seating::default() };
+        };
         let free = &self.account.free().devices;
         let queue_nanos = |device: DeviceIndex| match free.get(usize::from(device.0)) {
             Some(free) if free.fits(gpu) => 0,
-            _ => run_nanos.saturating_mul(self.device_attempts[usize::from(device.0)].into()),
+            _ => self.device_nanos[usize::from(device.0)],
         };
         // Who waits for what a device makes, waits for that device's queue wherever it is.
         let ready = self.near.makers(inputs).map(queue_nanos).max().unwrap_or(0);
-        let size_bytes = |object| self.held.get(&object).copied();
         let rank = |device: DeviceIndex| {
-            let copy = self.near.copy_nanos(inputs, device, size_bytes);
-            let start = ready.max(queue_nanos(device)).saturating_add(copy);
+            let copy = self.near.copy_nanos(inputs, device, &size_bytes);
+            let queue = queue_nanos(device);
             let free = free.get(usize::from(device.0));
-            (start, free.map(|free| (free.milli, free.vram_bytes)), device)
+            let start = ready.max(queue).saturating_add(copy);
+            (start, free.map(|free| (free.milli, free.vram_bytes)), device, queue, copy)
         };
         let able = self.lasting_capacity().devices_for(gpu).map(|(index, _)| index);
         let mut able: SmallVec<[_; 8]> = able.map(rank).collect();
         able.sort_unstable();
-        able.into_iter().take(usize::from(gpu.devices)).map(|(_, _, device)| device).collect()
+        let mut seating = Seating::default();
+        for (_, _, device, queue, copy) in able.into_iter().take(usize::from(gpu.devices)) {
+            seating.devices.push(device);
+            seating.queue_nanos = seating.queue_nanos.max(queue);
+            seating.copy_nanos = seating.copy_nanos.max(copy);
+        }
+        seating
     }
 }
 
@@ -304,7 +349,13 @@ impl Cluster {
         }
     }
 
-    pub fn join(&mut self, id: ExecutorId, info: Arc<ExecutorInfo>, now: Time) {
+    pub fn join(
+        &mut self,
+        id: ExecutorId,
+        info: Arc<ExecutorInfo>,
+        device_classes: SmallVec<[DeviceClassId; 4]>,
+        now: Time,
+    ) {
         let index = id.0 as usize;
         if self.executors.len() <= index {
             self.executors.resize_with(index + 1, || None);
@@ -321,7 +372,8 @@ impl Cluster {
             ahead: 0,
             ahead_nanos: 0,
             suspended: 0,
-            device_attempts: vec![0; info.capacity.devices.len()],
+            device_nanos: vec![0; info.capacity.devices.len()],
+            device_classes,
             held: BTreeMap::new(),
             held_bytes: 0,
             spilled: BTreeSet::new(),
@@ -439,10 +491,11 @@ impl Cluster {
         let attempt = active.attempt;
         if let Some(executor) = self.executor_mut(id) {
             active.core_nanos = core_nanos(request, run_nanos);
+            active.device_nanos = device_nanos(request, run_nanos);
             executor.core_nanos += active.core_nanos;
             executor.outstanding += 1;
             for device in &active.devices {
-                executor.device_attempts[usize::from(device.0)] += 1;
+                executor.device_nanos[usize::from(device.0)] += active.device_nanos;
             }
             let seen = executor.account.version();
             active.ahead = !may_start;
@@ -608,7 +661,7 @@ impl Cluster {
             executor.core_nanos = executor.core_nanos.saturating_sub(active.core_nanos);
             executor.outstanding -= 1;
             for device in &active.devices {
-                executor.device_attempts[usize::from(device.0)] -= 1;
+                executor.device_nanos[usize::from(device.0)] -= active.device_nanos;
             }
             let kept = if active.suspended {
                 Cow::Owned(without_cores(request))
@@ -793,6 +846,13 @@ impl Cluster {
                 executor.id
             );
             assert_eq!(outstanding, executor.outstanding);
+            let mut device_nanos = vec![0; executor.device_nanos.len()];
+            for active in self.actives_on(executor.id) {
+                for device in &active.devices {
+                    device_nanos[usize::from(device.0)] += active.device_nanos;
+                }
+            }
+            assert_eq!(device_nanos, executor.device_nanos);
             for (index, attempt) in &executor.queue {
                 let active = self.active(*index).expect("queued attempts are active");
                 assert_eq!(active.attempt, *attempt);
@@ -826,12 +886,18 @@ impl Active {
             lasting: false,
             suspended: false,
             core_nanos: 0,
+            device_nanos: 0,
         }
     }
 }
 
 fn core_nanos(request: &ResourceRequest, run_nanos: u64) -> u64 {
     let milli = request.cpu_milli.max(1);
+    (u128::from(run_nanos) * u128::from(milli) / u128::from(MILLI)) as u64
+}
+
+fn device_nanos(request: &ResourceRequest, run_nanos: u64) -> u64 {
+    let milli = request.gpu.as_ref().map_or(0, |gpu| gpu.milli.max(1));
     (u128::from(run_nanos) * u128::from(milli) / u128::from(MILLI)) as u64
 }
 

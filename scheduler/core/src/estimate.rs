@@ -1,13 +1,15 @@
-//! Expected run times, from hints at first and from measurements as they come.
+//! Expected run times by request class, for what was not measured by itself: from hints at first,
+//! from the class's tasks as they end.
 
 use std::time::Duration;
 
 use crate::class::ClassId;
+use crate::policy::Basis;
 
 /// Taken for a task of which nothing is known.
 const UNKNOWN: Duration = Duration::from_millis(1);
 /// No task is expected to take less: the engine's own work is of that order.
-const LEAST_NANOS: u64 = 1_000;
+pub(crate) const LEAST_NANOS: u64 = 1_000;
 /// Measurements are averaged as if this many counted, so that old ones fade.
 const MEMORY: u64 = 32;
 
@@ -24,13 +26,16 @@ struct Mean {
 }
 
 impl Estimates {
-    /// How long a task of this class is expected to run. A measurement outweighs the hint.
-    pub fn nanos(&self, class: ClassId, variant: u8, hint: Option<Duration>) -> u64 {
+    /// How long a task of this class is expected to run, and what that rests on. A measurement
+    /// outweighs the hint.
+    pub fn expected(&self, class: ClassId, variant: u8, hint: Option<Duration>) -> (u64, Basis) {
         let known = self.by_class.get(class.0 as usize).and_then(|v| v.get(usize::from(variant)));
-        match known {
-            Some(mean) if mean.samples > 0 => mean.nanos.max(LEAST_NANOS),
-            _ => nanos(hint.unwrap_or(UNKNOWN)).max(LEAST_NANOS),
-        }
+        let (nanos, basis) = match (known, hint) {
+            (Some(mean), _) if mean.samples > 0 => (mean.nanos, Basis::Class),
+            (_, Some(hint)) => (nanos(hint), Basis::Hint),
+            (_, None) => (nanos(UNKNOWN), Basis::Nothing),
+        };
+        (nanos.max(LEAST_NANOS), basis)
     }
 
     /// Forgets what was measured of a class.
@@ -41,7 +46,7 @@ impl Estimates {
     }
 
     /// Learns from a task that succeeded.
-    pub fn measured(&mut self, class: ClassId, variant: u8, run_time: Duration) {
+    pub fn measured(&mut self, class: ClassId, variant: u8, run_nanos: u64) {
         let class = class.0 as usize;
         if self.by_class.len() <= class {
             self.by_class.resize_with(class + 1, Vec::new);
@@ -53,12 +58,13 @@ impl Estimates {
         }
         let mean = &mut variants[variant];
         mean.samples = (mean.samples + 1).min(MEMORY);
-        let difference = nanos(run_time) as i64 - mean.nanos as i64;
+        let difference = run_nanos as i64 - mean.nanos as i64;
         mean.nanos = mean.nanos.saturating_add_signed(difference / mean.samples as i64);
     }
 }
 
-fn nanos(span: Duration) -> u64 {
+/// A span in nanoseconds.
+pub(crate) fn nanos(span: Duration) -> u64 {
     // Bounded so that sums of many stay far from overflow.
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).min(1 << 52)
 }
@@ -109,15 +115,15 @@ mod tests {
         let mut estimates = Estimates::default();
         let class = ClassId(2);
         let hint = Some(Duration::from_secs(1));
-        assert_eq!(estimates.nanos(class, 0, hint), 1_000_000_000);
-        estimates.measured(class, 0, Duration::from_millis(4));
-        estimates.measured(class, 0, Duration::from_millis(6));
-        assert_eq!(estimates.nanos(class, 0, hint), 5_000_000);
+        assert_eq!(estimates.expected(class, 0, hint), (1_000_000_000, Basis::Hint));
+        estimates.measured(class, 0, 4_000_000);
+        estimates.measured(class, 0, 6_000_000);
+        assert_eq!(estimates.expected(class, 0, hint), (5_000_000, Basis::Class));
         for _ in 0..500 {
-            estimates.measured(class, 0, Duration::from_millis(20));
+            estimates.measured(class, 0, 20_000_000);
         }
-        assert!(estimates.nanos(class, 0, hint) > 19_000_000);
-        assert_eq!(estimates.nanos(class, 1, None), 1_000_000);
+        assert!(estimates.expected(class, 0, hint).0 > 19_000_000);
+        assert_eq!(estimates.expected(class, 1, None), (1_000_000, Basis::Nothing));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drawloom_model::{
-    AttemptSpan, ExecutorId, ExecutorInfo, Failure, FromExecutor, JobId, JobKey, ObjectId,
-    ObjectKey, ObjectReport, RequestId, Shortfall, TaskGraph, TaskKey, ToExecutor, Value,
+    AttemptSpan, ExecutorId, ExecutorInfo, Failure, FromExecutor, JobId, JobKey, MeasuredCost,
+    ObjectId, ObjectKey, ObjectReport, RequestId, Shortfall, TaskGraph, TaskKey, ToExecutor, Value,
 };
 use smallvec::SmallVec;
 
@@ -128,6 +128,11 @@ pub enum Event {
         request: RequestId,
         /// The actor.
         actor: ActorTarget,
+    },
+    /// What was measured before, such as by an earlier run of the scheduler.
+    CostsKnown {
+        /// As it was told then.
+        costs: Arc<[MeasuredCost]>,
     },
     /// Everything that arrived has been handed over, or a deadline has come: place now.
     RoundDue,

@@ -1,5 +1,6 @@
 //! Short histories with known outcomes.
 
+mod costs;
 mod devices;
 mod gangs;
 

@@ -11,6 +11,7 @@ mod callees;
 mod class;
 mod cluster;
 mod config;
+mod cost;
 mod estimate;
 mod event;
 #[cfg(test)]

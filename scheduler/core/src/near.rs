@@ -24,13 +24,15 @@ struct Presence {
     devices: SmallVec<[DeviceIndex; 2]>,
     /// Whether an attempt there is still to make it.
     is_coming: bool,
+    /// Whether the host does not have it.
+    is_alone: bool,
 }
 
 impl Near {
     /// An attempt on the device is to make the object.
     pub fn expect(&mut self, object: ObjectKey, device: DeviceIndex) {
         let devices = [device].into_iter().collect();
-        self.objects.insert(object, Presence { devices, is_coming: true });
+        self.objects.insert(object, Presence { devices, is_coming: true, is_alone: true });
     }
 
     /// The object is there: made there, or copied for an attempt that takes it.
@@ -38,6 +40,13 @@ impl Near {
         let presence = self.objects.entry(object).or_default();
         if !presence.devices.contains(&device) {
             presence.devices.push(device);
+        }
+    }
+
+    /// Whether the host does not have the object, which is on a device.
+    pub fn set_alone(&mut self, object: ObjectKey, is_alone: bool) {
+        if let Some(presence) = self.objects.get_mut(&object) {
+            presence.is_alone = is_alone;
         }
     }
 
@@ -70,10 +79,21 @@ impl Near {
         let absent = objects.iter().filter(|object| {
             self.objects.get(object).is_none_or(|presence| !presence.devices.contains(&device))
         });
-        let nanos = |object: &ObjectKey| {
-            COPY_NANOS + size_bytes(*object).unwrap_or(UNKNOWN_BYTES) / BYTES_PER_NANO
-        };
-        absent.map(nanos).fold(0, u64::saturating_add)
+        absent.map(|object| nanos_of(size_bytes(*object))).fold(0, u64::saturating_add)
+    }
+
+    /// What it takes to copy those of the objects to the host that devices alone have.
+    pub fn fetch_nanos(
+        &self,
+        objects: &[ObjectKey],
+        size_bytes: impl Fn(ObjectKey) -> Option<u64>,
+    ) -> u64 {
+        if self.objects.is_empty() {
+            return 0;
+        }
+        let is_alone = |object: &ObjectKey| self.objects.get(object).is_some_and(|it| it.is_alone);
+        let alone = objects.iter().filter(|object| is_alone(object));
+        alone.map(|object| nanos_of(size_bytes(*object))).fold(0, u64::saturating_add)
     }
 
     /// Checks that only objects that are there, or that are being made, are known.
@@ -83,4 +103,9 @@ impl Near {
             assert!(presence.is_coming || is_held(object), "{object:?} is not there");
         }
     }
+}
+
+/// What one copy between a device and the host takes.
+fn nanos_of(size_bytes: Option<u64>) -> u64 {
+    COPY_NANOS + size_bytes.unwrap_or(UNKNOWN_BYTES) / BYTES_PER_NANO
 }

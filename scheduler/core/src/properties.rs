@@ -721,7 +721,11 @@ fn random_graph(seed: u64) -> TaskGraph {
         template.retry.on = FailureKinds::TRANSIENT;
         Arc::new(template)
     };
-    let mut templates = vec![template(1, 1, 9), template(2, 2, 0), on_device(template(1, 0, 9))];
+    let mut device_template = on_device(template(1, 0, 9));
+    if random(2) == 0 {
+        device_template = with_twin(device_template);
+    }
+    let mut templates = vec![template(1, 1, 9), template(2, 2, 0), device_template];
     templates.extend([actor(), call(9), call(0)]);
     let outputs = [1u16, 2, 0, 0, 1, 1];
     let mut tasks: Vec<Task> = Vec::new();
@@ -769,6 +773,15 @@ const DEVICE: DeviceCapacity =
 fn on_device(mut template: Arc<Template>) -> Arc<Template> {
     let gpu = GpuRequest { devices: 1, milli: 500, vram_bytes: 20, min_compute_capability: 0 };
     Arc::make_mut(&mut template).variants[0].request.gpu = Some(gpu);
+    template
+}
+
+/// The same, or else on cores alone.
+fn with_twin(mut template: Arc<Template>) -> Arc<Template> {
+    let variants = &mut Arc::make_mut(&mut template).variants;
+    let mut twin = variants[0].clone();
+    twin.request.gpu = None;
+    variants.push(twin);
     template
 }
 

@@ -261,10 +261,11 @@ pub struct Counters {
 
 impl Counters {
     /// What can decide a placement.
-    pub const REASONS: [ReasonKind; 5] = [
+    pub const REASONS: [ReasonKind; 6] = [
         ReasonKind::EarliestFinish,
         ReasonKind::FollowsInputs,
         ReasonKind::Turn,
+        ReasonKind::Sample,
         ReasonKind::Gang,
         ReasonKind::WithActor,
     ];

@@ -1,6 +1,7 @@
 //! The one loop: takes in what has arrived, lets the core decide, carries out what it asks for.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use drawloom_model::{ExecutorId, FromExecutor, Limits, RequestId, Time, ToExecutor};
 use drawloom_scheduler_core::{Command, Commands, Config, Event, Fact, Refusal, Reply, Scheduler};
@@ -9,9 +10,11 @@ use tokio::sync::{mpsc, watch};
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::handle::{Admitted, Answer, Handle, Input, OrderSender, Query, Shell};
+use crate::keeper::Keeper;
 use crate::log::{Logs, OutputTypes, Retention};
 use crate::meter::Meter;
 use crate::metrics::Sampled;
+use crate::state_dir::StateDir;
 use crate::trace;
 
 /// Settings of a driver.
@@ -23,6 +26,8 @@ pub struct DriverConfig {
     pub retention: Retention,
     /// Bounds on what is accepted in one job.
     pub limits: Limits,
+    /// What is kept from one run to the next; nothing without.
+    pub state: Option<Arc<StateDir>>,
 }
 
 /// How many inputs may wait for the driver.
@@ -35,7 +40,8 @@ const BATCH: usize = 256;
 pub fn start(config: DriverConfig) -> Handle {
     let (sender, inputs) = mpsc::channel(QUEUE);
     let clock = Clock::start();
-    let (scheduler, logs) = (Scheduler::new(config.core), Logs::new(config.retention));
+    let (mut scheduler, logs) = (Scheduler::new(config.core), Logs::new(config.retention));
+    let keeper = config.state.map(|state| Keeper::start(state, clock.now(), &mut scheduler));
     let shell = Shell { scheduler, logs, sampled: Sampled::default() };
     let driver = Driver {
         shell,
@@ -46,6 +52,7 @@ pub fn start(config: DriverConfig) -> Handle {
         waiting: HashMap::new(),
         queries: Vec::new(),
         meter: Meter::default(),
+        keeper,
         state: Running::Yes,
     };
     tokio::spawn(driver.run());
@@ -67,6 +74,7 @@ struct Driver {
     waiting: HashMap<RequestId, Answer>,
     queries: Vec<Query>,
     meter: Meter,
+    keeper: Option<Keeper>,
     state: Running,
 }
 
@@ -114,11 +122,18 @@ impl Driver {
             for query in self.queries.drain(..) {
                 query(&mut self.shell, now);
             }
+            if let Some(keeper) = &mut self.keeper {
+                keeper.look(now, &self.shell.scheduler);
+            }
             if self.shell.logs.has_expired() {
                 // Nobody waits for that: orders and answers go first.
                 tokio::task::yield_now().await;
                 self.expire_jobs(now);
             }
+        }
+        // Whoever waits for the driver's end waits for this, too.
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish(&self.shell.scheduler).await;
         }
     }
 

@@ -1,18 +1,21 @@
 //! Policies: where a ready task runs. Ordering is the ready queue's; a policy proposes a place,
 //! the ledger decides.
 
+mod basis;
 mod earliest_finish;
 mod round_robin;
 
-use drawloom_model::{DeviceIndex, ExecutorId, ObjectKey, TaskKey, Time};
+use drawloom_model::{DeviceIndex, ExecutorId, ObjectKey, ObjectReport, TaskKey, Time};
 use smallvec::SmallVec;
 
+pub use basis::Basis;
 pub use earliest_finish::EarliestFinish;
 pub use round_robin::RoundRobin;
 
 use crate::class::{Class, ClassId, Classes};
-use crate::cluster::{Cluster, Executor};
-use crate::estimate::{Bandwidth, Estimates};
+use crate::cluster::{Cluster, Executor, Seating};
+use crate::cost::{Costs, DeviceClassId, Ways};
+use crate::estimate::{Bandwidth, Estimates, LEAST_NANOS};
 use crate::state::State;
 
 /// Chooses where ready tasks run. The same calls give the same answers.
@@ -65,6 +68,9 @@ pub struct Candidate<'a> {
     pub class: &'a Class,
     pub(crate) class_id: ClassId,
     pub(crate) hints: SmallVec<[Option<std::time::Duration>; 2]>,
+    pub(crate) ways: &'a Ways,
+    /// How much it is expected to take and make.
+    pub(crate) bytes: u64,
     /// The objects it takes.
     pub inputs: &'a [ObjectKey],
 }
@@ -93,8 +99,12 @@ pub struct Reason {
     pub wait_nanos: u64,
     /// Bytes of inputs that were not there.
     pub missing_bytes: u64,
+    /// Expected time to copy inputs between the host and its device, once they are on the host.
+    pub copy_nanos: u64,
     /// Expected run time.
     pub run_nanos: u64,
+    /// What the expected run time rests on.
+    pub basis: Basis,
 }
 
 /// What decided a placement.
@@ -107,6 +117,8 @@ pub enum ReasonKind {
     FollowsInputs,
     /// The policy's turn, whatever the cost.
     Turn,
+    /// A measurement of the variant was wanted.
+    Sample,
     /// Its gang was placed as a whole.
     Gang,
     /// It is a call, and its actor is there.
@@ -120,6 +132,7 @@ impl ReasonKind {
             ReasonKind::EarliestFinish => "earliest_finish",
             ReasonKind::FollowsInputs => "follows_inputs",
             ReasonKind::Turn => "turn",
+            ReasonKind::Sample => "sample",
             ReasonKind::Gang => "gang",
             ReasonKind::WithActor => "with_actor",
         }
@@ -131,6 +144,7 @@ pub struct View<'a> {
     pub(crate) state: &'a State,
     pub(crate) cluster: &'a Cluster,
     pub(crate) classes: &'a Classes,
+    pub(crate) costs: &'a Costs,
     pub(crate) estimates: &'a Estimates,
     pub(crate) bandwidth: &'a Bandwidth,
 }
@@ -151,6 +165,11 @@ impl View<'_> {
         self.cluster.load().first().map(|(_, executor)| executor)
     }
 
+    /// How long an executor's work would keep all its cores busy.
+    pub fn load_nanos(&self, executor: ExecutorId) -> u64 {
+        self.cluster.executor(executor).map_or(0, Executor::load_nanos)
+    }
+
     /// The executors that hold an input of the task, in order, each once.
     pub fn holders(&self, task: &Candidate<'_>) -> SmallVec<[ExecutorId; 4]> {
         let mut holders = SmallVec::new();
@@ -168,10 +187,66 @@ impl View<'_> {
         missing.filter_map(|input| self.state.report(*input)).map(|r| r.size_bytes()).sum()
     }
 
-    /// Expected run time of a variant.
-    pub fn run_nanos(&self, task: &Candidate<'_>, variant: u8) -> u64 {
+    /// Expected run time of a variant on devices of an executor, and what that rests on: what was
+    /// measured of its way on such devices for its size, else of its class, else its hint.
+    pub fn run_time(
+        &self,
+        task: &Candidate<'_>,
+        variant: u8,
+        executor: ExecutorId,
+        devices: &[DeviceIndex],
+    ) -> (u64, Basis) {
+        let entry = self.cluster.executor(executor);
+        let class = entry.map_or(DeviceClassId::CPU, |entry| entry.device_class(devices));
+        let way = task.ways.get(usize::from(variant)).copied().flatten();
+        if let Some(expected) = way.and_then(|way| self.costs.expected(way, class, task.bytes)) {
+            return (expected.nanos.max(LEAST_NANOS), Basis::of(expected));
+        }
         let hint = task.hints.get(usize::from(variant)).copied().flatten();
-        self.estimates.nanos(task.class_id, variant, hint)
+        self.estimates.expected(task.class_id, variant, hint)
+    }
+
+    /// Whether the placement would bring a measurement of a variant that is wanted: otherwise a hint
+    /// that is wrong would keep a variant from being tried for ever.
+    pub fn brings_sample(&self, task: &Candidate<'_>, placement: &Placement) -> bool {
+        if task.class.variants.len() < 2 {
+            return false;
+        }
+        let Some(way) = task.ways.get(usize::from(placement.variant)).copied().flatten() else {
+            return false;
+        };
+        let Some(entry) = self.cluster.executor(placement.executor) else { return false };
+        self.costs.wants_try(way, entry.device_class(&placement.devices), task.bytes)
+    }
+
+    /// Expected time from now until the placed task has run. Inputs arrive on the host while it
+    /// waits, and are copied to its device after that.
+    pub fn finish_nanos(&self, reason: &Reason) -> u64 {
+        let start = reason.wait_nanos.max(self.transfer_nanos(reason.missing_bytes));
+        // A guess at the run time is not made better by adding what is known; until there is more,
+        // the order of variants decides.
+        let copy_nanos = if reason.basis == Basis::Nothing { 0 } else { reason.copy_nanos };
+        start.saturating_add(copy_nanos).saturating_add(reason.run_nanos)
+    }
+
+    /// Expected time to copy the task's inputs between the host and these devices.
+    pub(crate) fn copy_nanos(
+        &self,
+        task: &Candidate<'_>,
+        executor: ExecutorId,
+        devices: &[DeviceIndex],
+    ) -> u64 {
+        let size = |object| self.state.report(object).map(ObjectReport::size_bytes);
+        self.cluster
+            .executor(executor)
+            .map_or(0, |entry| entry.copy_nanos(task.inputs, devices, size))
+    }
+
+    /// The devices of an executor for a variant, and what it takes to bring the inputs there.
+    pub(crate) fn seating(&self, entry: &Executor, task: &Candidate<'_>, variant: u8) -> Seating {
+        let request = &task.class.variants[usize::from(variant)].request;
+        let size = |object| self.state.report(object).map(ObjectReport::size_bytes);
+        entry.choose_devices(request, task.inputs, size)
     }
 
     /// Expected time to move so many bytes.
@@ -192,12 +267,14 @@ impl View<'_> {
         }
         let entry: &Executor = self.cluster.executor(executor)?;
         let request = &task.class.variants[usize::from(variant)].request;
-        let run_nanos = self.run_nanos(task, variant);
-        let devices = entry.choose_devices(request, task.inputs, run_nanos);
+        let seating = self.seating(entry, task, variant);
+        let wait_nanos = entry.wait_nanos(request, &seating);
+        let Seating { devices, copy_nanos, .. } = seating;
         // Actors have it, and keep it, or room is kept for a gang.
         if !entry.could_take(request, &devices) || !entry.spares(request, &devices) {
             return None;
         }
+        let (run_nanos, basis) = self.run_time(task, variant, executor, &devices);
         Some(Placement {
             executor,
             variant,
@@ -205,9 +282,11 @@ impl View<'_> {
             reason: Reason {
                 kind: ReasonKind::EarliestFinish,
                 compared: 1,
-                wait_nanos: entry.wait_nanos(request),
+                wait_nanos,
                 missing_bytes: self.missing_bytes(task, executor),
+                copy_nanos,
                 run_nanos,
+                basis,
             },
         })
     }

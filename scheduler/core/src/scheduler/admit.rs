@@ -8,7 +8,7 @@ use drawloom_model::{
 };
 
 use super::Scheduler;
-use super::soft::TaskSoft;
+use super::soft::{TaskSoft, TemplateCosts};
 use crate::class::ClassId;
 use crate::rank;
 use crate::state::{Content, Phase, fingerprint};
@@ -114,6 +114,7 @@ impl Scheduler {
                 *total -= u64::from(count);
             }
             self.release_classes(&soft.classes);
+            soft.costs.iter().for_each(|costs| self.costs.release(&costs.ways));
         }
         self.record(Fact::JobForgotten { key }, commands);
         self.settle();
@@ -269,6 +270,12 @@ impl Scheduler {
         let Some(soft) = self.soft.job_mut(key) else { return };
         let first = soft.tasks.len() as u32;
         soft.classes.extend(classes);
+        soft.costs.extend(
+            graph
+                .templates
+                .iter()
+                .map(|template| TemplateCosts { ways: self.costs.hold(template), last: None }),
+        );
         soft.tasks.resize(job.tasks.len(), TaskSoft::new());
         soft.ranks.resize(job.tasks.len(), 0);
         let added = job.tasks.len() as u32 - first;
@@ -277,9 +284,13 @@ impl Scheduler {
         let costs: Vec<u64> = job
             .templates
             .iter()
-            .zip(&soft.classes)
-            .map(|(template, class)| {
-                self.estimates.nanos(*class, 0, template.variants[0].cost_hint)
+            .zip(soft.classes.iter().zip(&soft.costs))
+            .map(|(template, (class, costs))| {
+                // The fastest way is the one that is going to be taken.
+                let ways = costs.ways.iter().flatten();
+                let measured = ways.filter_map(|way| self.costs.last_nanos(*way)).min();
+                let hint = template.variants[0].cost_hint;
+                measured.unwrap_or_else(|| self.estimates.expected(*class, 0, hint).0)
             })
             .collect();
         let cost = |task: u32| costs[job.tasks[task as usize].template as usize];

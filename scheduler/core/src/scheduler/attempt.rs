@@ -76,7 +76,7 @@ impl Scheduler {
         match outcome {
             Outcome::Succeeded(reports) => {
                 if !active.lasting {
-                    self.estimates.measured(active.class, active.variant, run_time);
+                    self.learn(key, &active, run_time, &reports);
                 }
                 let made = Made { executor, device: outputs_on, reports };
                 self.succeed(now, key, made, commands);

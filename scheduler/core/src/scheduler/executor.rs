@@ -25,7 +25,8 @@ impl Scheduler {
             self.timers.set(now + self.config.heartbeat_timeout, Timer::HeartbeatCheck);
         }
         self.classes.join(executor, &info);
-        self.cluster.join(executor, info, now);
+        let devices = info.devices.iter().map(|device| self.costs.class_of(device)).collect();
+        self.cluster.join(executor, info, devices, now);
         self.capacity_came_back = true;
     }
 

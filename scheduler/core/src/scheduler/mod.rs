@@ -4,6 +4,7 @@ mod actor;
 mod admit;
 mod attempt;
 mod cancel;
+mod cost;
 mod drain;
 mod executor;
 mod gang;
@@ -22,6 +23,7 @@ use crate::callees::Callees;
 use crate::class::{ClassId, Classes};
 use crate::cluster::{ActiveIndex, Cluster, RunAhead};
 use crate::config::Config;
+use crate::cost::Costs;
 use crate::estimate::{Bandwidth, Estimates};
 use crate::gang::{GangKey, Gangs};
 use crate::policy::{EarliestFinish, Policy, policy};
@@ -51,6 +53,7 @@ pub struct Scheduler {
     soft: Soft,
     cluster: Cluster,
     classes: Classes,
+    costs: Costs,
     estimates: Estimates,
     bandwidth: Bandwidth,
     ready: ReadyQueue,
@@ -83,6 +86,7 @@ impl Scheduler {
             soft: Soft::default(),
             cluster: Cluster::new(run_ahead),
             classes: Classes::default(),
+            costs: Costs::default(),
             estimates: Estimates::default(),
             bandwidth: Bandwidth::default(),
             ready: ReadyQueue::default(),
@@ -156,6 +160,7 @@ impl Scheduler {
                 let answer = self.on_actor_stop_requested(&actor, commands);
                 self.answer(request, answer, commands);
             }
+            Event::CostsKnown { costs } => self.costs.restore(&costs),
             Event::RoundDue => self.on_round_due(now, commands),
         }
     }
@@ -305,6 +310,11 @@ impl Scheduler {
             active.filter(|active| active.class == class).count()
                 + templates.iter().filter(|of| **of == class).count()
         });
+        let jobs = self.soft.keys_before(u64::MAX).filter_map(|key| self.soft.job(key));
+        let ways: Vec<_> = jobs
+            .flat_map(|job| job.costs.iter().flat_map(|costs| costs.ways.iter().flatten().copied()))
+            .collect();
+        self.costs.assert_users(|way| ways.iter().filter(|of| **of == way).count());
         let executors = self.cluster.executors();
         let actives = executors.flat_map(|executor| self.cluster.actives_on(executor.id));
         let calls = actives.filter(|active| self.classes.get(active.class).is_call());

@@ -12,7 +12,7 @@ use super::gang::Turns;
 use super::soft::LastPlacement;
 use crate::class::ClassId;
 use crate::cluster::Active;
-use crate::policy::{Candidate, Placement, View};
+use crate::policy::{Candidate, Placement, ReasonKind, View};
 use crate::queue::Ready;
 use crate::state::{Content, Job, Phase};
 use crate::{Commands, Fact, TaskEnd, TaskState};
@@ -111,16 +111,21 @@ impl Scheduler {
             state: &self.state,
             cluster: &self.cluster,
             classes: &self.classes,
+            costs: &self.costs,
             estimates: &self.estimates,
             bandwidth: &self.bandwidth,
         };
         let template = job.template_of(task.index);
+        let inputs = job.inputs(task.index);
+        let costs = self.soft.costs_of(task.job, job.tasks[task.index as usize].template)?;
         let candidate = Candidate {
             task,
             class: view.class(class),
             class_id: class,
             hints: template.variants.iter().map(|variant| variant.cost_hint).collect(),
-            inputs: job.inputs(task.index),
+            ways: &costs.ways,
+            bytes: self.expected_footprint(inputs, costs).bytes(),
+            inputs,
         };
         question(&mut *self.policy, &candidate, &view)
     }
@@ -147,6 +152,9 @@ impl Scheduler {
         commands: &mut Commands,
     ) {
         let executor = placement.executor;
+        if placement.reason.kind == ReasonKind::Sample {
+            self.note_try(key, &placement);
+        }
         self.record(Fact::TaskPlaced { task: key, executor }, commands);
         self.dispatch(now, key, class, placement, Standing::Queued, commands);
     }

@@ -353,19 +353,28 @@ impl Scheduler {
             }
             ReasonKind::FollowsInputs => "tasks that it waits for are there".to_owned(),
             ReasonKind::Turn => "it was this executor's turn".to_owned(),
+            ReasonKind::Sample => {
+                "too little was measured of this variant there, and it waits no longer for it"
+                    .to_owned()
+            }
             ReasonKind::Gang => format!(
                 "its gang was placed as a whole, of {} executor(s) looked at",
                 reason.compared
             ),
             ReasonKind::WithActor => "its actor is there".to_owned(),
         };
+        let copy = match reason.copy_nanos {
+            0 => String::new(),
+            nanos => format!("{:.6} s to copy from or to a device, ", nanos as f64 / 1e9),
+        };
         format!(
-            "variant {} was placed on {} ({name}): {why}; expected wait {:.6} s, {} bytes to fetch, run time {:.6} s",
+            "variant {} was placed on {} ({name}): {why}; expected wait {:.6} s, {} bytes to fetch, {copy}run time {:.6} s ({})",
             last.variant,
             last.executor,
             reason.wait_nanos as f64 / 1e9,
             reason.missing_bytes,
             reason.run_nanos as f64 / 1e9,
+            reason.basis,
         )
     }
 

@@ -8,6 +8,7 @@ use drawloom_model::{ExecutorId, JobKey, TaskKey, Time};
 use crate::TaskState;
 use crate::class::ClassId;
 use crate::cluster::ActiveIndex;
+use crate::cost::{Footprint, Ways};
 use crate::policy::Reason;
 
 #[derive(Default)]
@@ -24,11 +25,21 @@ pub(super) struct JobSoft {
     pub order: u64,
     /// The class of each template.
     pub classes: Vec<ClassId>,
+    /// Where to find what each template is known to cost.
+    pub costs: Vec<TemplateCosts>,
     pub tasks: Vec<TaskSoft>,
     pub ranks: Vec<u64>,
     pub counts: [u32; TaskState::ALL.len()],
     pub submitted_at: Time,
     pub ended_at: Option<Time>,
+}
+
+/// Where to find what a template's tasks are known to cost.
+pub(super) struct TemplateCosts {
+    /// By variant.
+    pub ways: Ways,
+    /// What the last of its tasks to succeed took and made.
+    pub last: Option<Footprint>,
 }
 
 #[derive(Clone)]
@@ -70,6 +81,7 @@ impl Soft {
             key,
             order,
             classes: Vec::new(),
+            costs: Vec::new(),
             tasks: Vec::new(),
             ranks: Vec::new(),
             counts: Default::default(),
@@ -111,6 +123,11 @@ impl Soft {
 
     pub fn class_of(&self, job: JobKey, template: u32) -> ClassId {
         self.job(job).map_or_else(ClassId::default, |job| job.classes[template as usize])
+    }
+
+    /// Where to find what a template's tasks are known to cost.
+    pub fn costs_of(&self, job: JobKey, template: u32) -> Option<&TemplateCosts> {
+        self.job(job)?.costs.get(template as usize)
     }
 
     /// Changes a task's state; the old one, if the task is known.

@@ -3,6 +3,7 @@
 mod actors;
 mod cluster;
 mod company;
+mod costs;
 mod exchange;
 mod executor_link;
 mod get;
@@ -186,6 +187,13 @@ impl v1::scheduler_server::Scheduler for Clients {
         request: Request<v1::ListActorsRequest>,
     ) -> Answer<v1::ListActorsReply> {
         answer(actors::list(&self.handle, request.into_inner()).await)
+    }
+
+    async fn list_costs(
+        &self,
+        request: Request<v1::ListCostsRequest>,
+    ) -> Answer<v1::ListCostsReply> {
+        answer(costs::list(&self.handle, request.into_inner()).await)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lists, descriptions and explanations.
 
-use drawloom_model::NamedOutput;
+use drawloom_model::{NamedOutput, Run};
 use drawloom_proto::v1;
 use tonic::Code;
 
@@ -34,6 +34,47 @@ async fn jobs_are_listed_page_by_page_the_latest_first() {
     let request = v1::ListJobsRequest { states, ..Default::default() };
     let page = cluster.client.clone().list_jobs(request).await.expect("a page");
     assert_eq!(page.into_inner().jobs, []);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn measured_costs_are_listed_page_by_page() {
+    let cluster = start().await;
+    Player::join(&cluster, &info("a", 2, "")).await.oblige();
+    let mut submissions = Submissions::open(&cluster.client).await;
+    for name in ["one", "two", "three"] {
+        let mut graph = graph(2);
+        for template in &mut graph.templates {
+            let template = std::sync::Arc::make_mut(template);
+            let Run::Process(process) = &mut template.variants[0].run else { continue };
+            process.argv = vec![name.to_owned()];
+        }
+        submissions.submit(&graph, "").await;
+        submissions.events().await;
+    }
+    let mut client = cluster.client.clone();
+    let mut request = v1::ListCostsRequest { page_size: 1, ..Default::default() };
+    let mut names = Vec::new();
+    loop {
+        let page = client.list_costs(request).await.expect("a page").into_inner();
+        for cost in page.costs {
+            let way = cost.way.expect("it has one");
+            assert_eq!((way.kind(), &*cost.device_class), (v1::RunKind::Process, "cpu"));
+            assert!(cost.samples > 0);
+            names.push(way.name);
+        }
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request = v1::ListCostsRequest { page_size: 1, page_token: page.next_page_token };
+    }
+    names.dedup();
+    assert_eq!(names, ["one", "two", "three"]);
+    let request = v1::ListCostsRequest { page_token: "nonsense".to_owned(), ..Default::default() };
+    let refused = client.list_costs(request).await.expect_err("no token");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let request = v1::ListCostsRequest { page_token: "ffff".to_owned(), ..Default::default() };
+    assert_eq!(client.list_costs(request).await.expect("beyond").into_inner().costs, []);
     cluster.stop().await;
 }
 

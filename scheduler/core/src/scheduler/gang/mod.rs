@@ -172,12 +172,15 @@ impl Scheduler {
         let key = TaskKey { job, index: seat.task };
         let Seat { class, executor, variant, devices, .. } = seat;
         let placement = self.ask(key, class, |_, candidate, view| {
+            let (run_nanos, basis) = view.run_time(candidate, variant, executor, &devices);
             let reason = Reason {
                 kind: ReasonKind::Gang,
                 compared: u16::try_from(compared).unwrap_or(u16::MAX),
                 wait_nanos: 0,
                 missing_bytes: view.missing_bytes(candidate, executor),
-                run_nanos: view.run_nanos(candidate, variant),
+                copy_nanos: view.copy_nanos(candidate, executor, &devices),
+                run_nanos,
+                basis,
             };
             Some(Placement { executor, variant, devices, reason })
         });
