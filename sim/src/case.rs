@@ -19,6 +19,8 @@ pub struct Case {
     pub tasks: usize,
     /// What is modelled and not measured of it, in words.
     pub modelled: Option<&'static str>,
+    /// Whether one kind of processor runs everything, that is: cores.
+    pub(crate) has_cores_alone: bool,
     pub(crate) problem: Problem,
     /// Bytes of the problem's edges, by file, for counting each once at each place.
     pub(crate) moves: Vec<Move>,
@@ -71,8 +73,13 @@ impl Case {
                 moves.push(Move { file: *file, bytes: made.bytes, from, to: number });
             }
         }
-        for ((from, to), bytes) in joined(&moves, workload) {
-            builder.edge(from, to, bytes);
+        for it in &moves {
+            builder.edge(it.from, it.to, it.bytes);
+        }
+        for (number, task) in (0u32..).zip(&workload.tasks) {
+            for before in &task.after {
+                builder.edge(*before, number, 0.0);
+            }
         }
         let name = |task: usize| workload.tasks.get(task).map_or("", |task| &*task.name);
         let problem = builder.build().map_err(|error| {
@@ -95,6 +102,7 @@ impl Case {
             optimum: workload.optimum,
             tasks: workload.tasks.len(),
             modelled: platform.modelled.filter(|_| is_modelled),
+            has_cores_alone: kinds == 1,
             problem,
             moves,
         })
@@ -118,20 +126,6 @@ fn home(
     let mut seconds = vec![f64::INFINITY; kinds];
     seconds.push(0.0);
     Some(builder.task(seconds))
-}
-
-/// One edge for each pair of tasks, with the sum of what moves along it.
-fn joined(moves: &[Move], workload: &Workload) -> impl Iterator<Item = ((u32, u32), f64)> + use<> {
-    let mut edges = std::collections::BTreeMap::new();
-    for (number, task) in (0u32..).zip(&workload.tasks) {
-        for before in &task.after {
-            edges.entry((*before, number)).or_insert(0.0);
-        }
-    }
-    for it in moves {
-        *edges.entry((it.from, it.to)).or_insert(0.0) += it.bytes;
-    }
-    edges.into_iter()
 }
 
 fn seconds(cost: &Cost, platform: &Platform) -> Result<Vec<f64>, String> {

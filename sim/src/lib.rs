@@ -6,6 +6,7 @@
 //! beside the lower bounds.
 
 mod case;
+mod drive;
 mod error;
 mod platform;
 mod run;
@@ -14,5 +15,5 @@ mod workload;
 pub use case::Case;
 pub use error::{Place, SimError};
 pub use platform::{Platform, names as platform_names};
-pub use run::{Record, policies};
+pub use run::{Mode, Record, RunOptions, policies};
 pub use workload::{Format, Workload, load};

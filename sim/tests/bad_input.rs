@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use drawloom_sim::{Case, Format, Platform, load};
+use drawloom_sim::{Case, Format, Platform, RunOptions, load};
 use tempfile::TempDir;
 
 fn file(directory: &TempDir, text: &str) -> PathBuf {
@@ -75,6 +75,7 @@ fn platforms_and_policies_are_known_or_told() {
     assert!(error.ends_with("potrf was not measured there"), "{error}");
     let workloads = load("random:5", Format::Auto).expect("a workload");
     let case = Case::new(&workloads[0], &platform).expect("a case");
-    let error = case.run("hefd", 1, &case.bounds()).expect_err("unknown").to_string();
+    let error =
+        case.run("hefd", &RunOptions::default(), &case.bounds()).expect_err("unknown").to_string();
     assert_eq!(error, "there is no policy \"hefd\"; is \"heft\" meant?");
 }

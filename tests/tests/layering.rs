@@ -14,7 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("drawloom-graphfile", &["drawloom-signature"]),
     ("drawloom-plan", &[]),
     ("drawloom-scheduler-core", &["drawloom-plan"]),
-    ("drawloom-sim", &["drawloom-plan", "drawloom-scheduler-core"]),
+    ("drawloom-sim", &["drawloom-plan", "drawloom-scheduler-core", "drawloom-executor-core"]),
     ("drawloom-scheduler", &["drawloom-scheduler-core", "drawloom-proto", "drawloom-signature"]),
     ("drawloom-executor-core", &[]),
     ("drawloom-cuda", &["drawloom-kernels-gpu"]),

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use drawloom_sim::{Case, Format, Platform, Record, SimError, Workload, load, policies};
+use drawloom_sim::{
+    Case, Format, Platform, Record, RunOptions, SimError, Workload, load, policies,
+};
 
 use crate::args::Global;
 use crate::error::BadInput;
@@ -15,7 +17,8 @@ Examples:
   drawloom sim --workload random:200 --platform cpu:8x4
   drawloom sim --workload cholesky:20:960 --platform mirage.json --policy heft,peft,drawloom
   drawloom sim --workload graphs.json.gz --format matrix --policy drawloom --json
-  drawloom sim --workload montage:50 --platform cpu:8x4 --policy all
+  drawloom sim --workload montage:50 --platform cpu:8x4 --policy heft,earliest-finish --noise 0.3
+  drawloom sim --workload random:60 --policy all
 
 A workload is a file (WfFormat 1.5, or a matrix of processing times; gzip is unpacked) or a generator:
 cholesky:N:B, lu:N:B, qr:N:B (N x N tiles of B x B numbers, times from a StarPU model),
@@ -23,8 +26,11 @@ montage:N (images), random:N[:SEED] (tasks).
 A platform is cpu:NxC (N machines of C cores, 10 Gbit/s and 0.1 ms between them), a StarPU model as
 a JSON file, or the name of one in a folder perfmodels/starpu here, above, or beside one above.
 Workloads in the format matrix bring their own.
+Policies that plan ahead see the whole graph, and tasks run as planned. earliest-finish is the one
+of the production scheduler: it and the executors' own decisions are driven
+event by event on a virtual clock, with messages 40 us under way; on platforms of cores.
 Transfers share no links (the simple network), and every schedule is checked before its figures
-are printed. Bounds hold for any schedule.";
+are printed. Bounds hold for any schedule with the times that policies are told.";
 
 /// Compare scheduling policies on task graphs and platforms, by their makespans
 #[derive(Debug, Args)]
@@ -48,6 +54,9 @@ pub struct Sim {
     /// The seed of whatever is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Tasks run longer or shorter than policies are told by up to this part of their time
+    #[arg(long, default_value_t = 0.0, value_name = "X", value_parser = noise)]
+    noise: f64,
     /// How often, with a seed one higher each time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     runs: u64,
@@ -75,7 +84,9 @@ impl Sim {
             let bounds = case.bounds();
             for name in &names {
                 for run in 0..self.runs {
-                    let record = bad_input(case.run(name, self.seed.wrapping_add(run), &bounds))?;
+                    let seed = self.seed.wrapping_add(run);
+                    let options = RunOptions { seed, noise: self.noise };
+                    let record = bad_input(case.run(name, &options, &bounds))?;
                     if global.json {
                         output::json(&serde_json::to_value(&record)?)?;
                     } else {
@@ -106,6 +117,12 @@ fn text(record: &Record) -> String {
         record.makespan_s,
         opt.unwrap_or_default(),
     )
+}
+
+/// A part of a task's time, from 0 to less than 1.
+fn noise(text: &str) -> Result<f64, String> {
+    let noise = text.parse().ok().filter(|noise| (0.0..1.0).contains(noise));
+    noise.ok_or_else(|| "a number from 0 to less than 1, such as 0.3".to_owned())
 }
 
 /// What users gave is at fault, but for schedules that cannot be.

@@ -18,6 +18,9 @@ use crate::cost::{Costs, DeviceClassId, Ways};
 use crate::estimate::{Bandwidth, Estimates, LEAST_NANOS};
 use crate::state::State;
 
+/// How many executors that hold inputs of a task are compared at most.
+const HOLDERS_LIMIT: usize = 16;
+
 /// Chooses where ready tasks run. The same calls give the same answers.
 pub trait Policy: Send {
     /// The name it is chosen by.
@@ -170,15 +173,27 @@ impl View<'_> {
         self.cluster.executor(executor).map_or(0, Executor::load_nanos)
     }
 
-    /// The executors that hold an input of the task, in order, each once.
+    /// The executors that hold an input of the task, in order, each once; where they are many, those
+    /// that hold the most bytes: a task that joins what a thousand executors made finds little on any
+    /// one of them, and comparing them all would take inputs × executors.
     pub fn holders(&self, task: &Candidate<'_>) -> SmallVec<[ExecutorId; 4]> {
-        let mut holders = SmallVec::new();
+        let mut held: SmallVec<[(ExecutorId, u64); 4]> = SmallVec::new();
         for input in task.inputs {
-            holders.extend(self.cluster.holders(*input).iter().copied());
+            let bytes = self.state.report(*input).map_or(0, ObjectReport::size_bytes);
+            held.extend(self.cluster.holders(*input).iter().map(|holder| (*holder, bytes)));
         }
-        holders.sort();
-        holders.dedup();
-        holders
+        held.sort_unstable_by_key(|(holder, _)| *holder);
+        held.dedup_by(|(holder, bytes), (kept, sum)| {
+            let is_same = holder == kept;
+            *sum += if is_same { *bytes } else { 0 };
+            is_same
+        });
+        if held.len() > HOLDERS_LIMIT {
+            held.sort_unstable_by_key(|(holder, bytes)| (std::cmp::Reverse(*bytes), *holder));
+            held.truncate(HOLDERS_LIMIT);
+            held.sort_unstable_by_key(|(holder, _)| *holder);
+        }
+        held.into_iter().map(|(holder, _)| holder).collect()
     }
 
     /// Bytes of the task's inputs that the executor does not hold.
