@@ -67,7 +67,7 @@ pub(crate) struct Seating {
 pub(crate) struct RunAhead {
     /// The most attempts that an executor may have beyond its slots.
     pub attempts: u32,
-    /// The most expected work that an executor may have, once it has two attempts a slot.
+    /// The most expected work that an executor may have, once it has its first attempts.
     pub horizon: Duration,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Executor {
     ahead: u32,
     ahead_nanos: u64,
     /// Of these, attempts that gave their cores back while they wait for tasks.
-    suspended: u32,
+    pub suspended: u32,
     /// Expected work of attempts per device, with or without a claim.
     device_nanos: Vec<u64>,
     /// What its devices are, in their order.
@@ -137,7 +137,7 @@ pub(crate) struct Cluster {
 }
 
 impl Executor {
-    fn slots(&self) -> u32 {
+    pub fn slots(&self) -> u32 {
         u32::try_from(self.account.capacity().cpu_milli / MILLI).unwrap_or(u32::MAX).max(1)
     }
 
@@ -237,12 +237,20 @@ impl Executor {
         self.has_room(outstanding, self.core_nanos.saturating_sub(self.ahead_nanos), run_ahead)
     }
 
+    /// How many attempts it may have however long they run. With devices it is more than those that can
+    /// run at once: a count of attempts does not tell which of its cores and devices are idle.
+    fn first_attempts(&self) -> u32 {
+        let devices = self.account.capacity().devices.len() as u32;
+        let slots = self.slots();
+        if devices == 0 { slots } else { slots.saturating_mul(2).saturating_add(devices) }
+    }
+
     fn has_room(&self, outstanding: u32, core_nanos: u64, run_ahead: &RunAhead) -> bool {
         let slots = self.slots();
         let load = Duration::from_nanos(core_nanos / u64::from(slots));
         !self.draining
             && outstanding < slots.saturating_add(run_ahead.attempts)
-            && (outstanding < slots.saturating_mul(2) || load < run_ahead.horizon)
+            && (outstanding < self.first_attempts() || load < run_ahead.horizon)
             && self.spare.as_ref().is_none_or(|spare| spare.cpu_milli >= MILLI)
     }
 

@@ -13,7 +13,9 @@ pub struct Config {
     pub heartbeat_timeout: Duration,
     /// The most attempts that an executor may have beyond its cores.
     pub max_ahead: u32,
-    /// The most expected work an executor may have beyond two attempts a core.
+    /// Beyond one attempt a core an executor is sent more while its expected work is less than this:
+    /// what is sent ahead waits in line there, and tasks that run long are better placed when somebody
+    /// has nothing to do.
     pub ahead_horizon: Duration,
     /// How much more work an executor may have than the least loaded one and still be sent tasks
     /// whose inputs it makes, ahead of their being ready.

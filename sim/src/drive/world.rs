@@ -239,6 +239,9 @@ impl<'c> World<'c> {
         let end = self.now + run_time;
         self.slots[task] =
             Some(Slot { processor, start: self.now.as_secs_f64(), finish: end.as_secs_f64() });
+        // As the executor's service does for whatever does not end at once.
+        let started = FromExecutor::Started { attempt };
+        self.at(self.now + MESSAGE, Happening::ToScheduler(id, started));
         let outcome = Outcome::Succeeded(reports.into());
         let event = executor::Event::AttemptEnded { attempt, outcome, run_time, outputs_on: None };
         self.at(end, Happening::ToExecutor(id, Box::new(event)));

@@ -402,7 +402,7 @@ impl Scheduler {
         }
         let Some((_, idle)) = self.cluster.load().first() else { return };
         let takes_more = |executor: &crate::cluster::Executor| {
-            executor.outstanding == 0 && executor.spare().is_none()
+            executor.outstanding < executor.slots() && executor.spare().is_none()
         };
         if !self.cluster.executor(idle).is_some_and(takes_more) {
             return;
@@ -415,25 +415,49 @@ impl Scheduler {
         if load < WORTHWHILE_NANOS {
             return;
         }
-        if self.cluster.unclaimed_from_back(busiest).any(|active| active.recalled) {
+        // What had started when it was recalled goes on, and nothing more is said of it.
+        let is_awaited = |active: &Active| active.recalled && !active.started;
+        if self.cluster.unclaimed_from_back(busiest).any(is_awaited) {
             return; // The answer to the last recall is still to come.
         }
+        let may_move = |active: &&Active| {
+            let class = self.classes.get(active.class);
+            !active.started
+                && !active.suspended
+                && !class.is_call()
+                && class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())
+        };
         let wanted = self.cluster.executor(busiest).map_or(0, |e| e.queued().div_ceil(2));
-        let recalled: Vec<AttemptId> = self
-            .cluster
-            .unclaimed_from_back(busiest)
-            .filter(|active| !active.started && !active.suspended)
-            .filter(|active| {
-                let class = self.classes.get(active.class);
-                !class.is_call()
-                    && class.variants.iter().any(|v| v.eligible.binary_search(&idle).is_ok())
-            })
-            .take(wanted as usize)
-            .map(|active| active.attempt)
-            .collect();
+        let unclaimed = self.cluster.unclaimed_from_back(busiest).filter(may_move);
+        let attempts = unclaimed.take(wanted as usize).map(|active| active.attempt);
+        let mut recalled: Vec<AttemptId> = attempts.collect();
+        if recalled.is_empty() {
+            recalled.extend(self.claimed_but_waiting(busiest, may_move));
+        }
         for attempt in recalled {
             self.recall(busiest, attempt, commands);
         }
+    }
+
+    /// The last of the attempts that have claims on an executor and wait there all the same: it starts
+    /// attempts in an order of its own, so others run without a claim in their place.
+    fn claimed_but_waiting(
+        &self,
+        executor: ExecutorId,
+        may_move: impl Fn(&&Active) -> bool,
+    ) -> Option<AttemptId> {
+        let entry = self.cluster.executor(executor)?;
+        if entry.outstanding - entry.suspended <= entry.slots() {
+            return None; // Those that have not started are about to.
+        }
+        let claimed = self.cluster.actives_on(executor).filter(|active| active.claimed);
+        let claimed: Vec<&Active> = claimed.filter(|active| !active.lasting).collect();
+        if claimed.iter().any(|active| active.recalled && !active.started) {
+            return None; // The answer to the last recall is still to come.
+        }
+        let waiting = claimed.into_iter().filter(may_move);
+        let single = waiting.filter(|active| self.gang_of(active.attempt.task).is_none());
+        single.map(|active| active.attempt).max()
     }
 
     pub(super) fn recall(
