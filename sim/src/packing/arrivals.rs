@@ -8,7 +8,7 @@ use crate::SimError;
 /// How much is asked for in the end, in percent of all GPUs.
 const DEMAND_PERCENT: i64 = 130;
 /// More pods than this are not drawn: the list asks for hardly any GPUs.
-const PODS_LIMIT: usize = 20_000_000;
+const DRAWN_LIMIT: usize = 1_000_000;
 
 /// The pods of the list in a random order, then pods drawn from it with replacement until the next
 /// would make the GPUs asked for more than 130 % of those that there are; a list that asks for more
@@ -39,8 +39,9 @@ pub(super) fn arrivals(
         if asked > most {
             return Ok(order);
         }
-        if order.len() >= PODS_LIMIT {
-            let message = format!("{PODS_LIMIT} pods do not ask for enough GPUs to fill the nodes");
+        if order.len() >= pods.len() + DRAWN_LIMIT {
+            let message =
+                format!("{DRAWN_LIMIT} pods more do not ask for enough GPUs to fill the nodes");
             return Err(SimError::bad(file, "num_gpu", message));
         }
         order.push(pod as u32);

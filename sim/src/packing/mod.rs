@@ -125,12 +125,8 @@ impl Packing {
         let mut nodes = self.nodes.clone();
         random.shuffle(&mut nodes);
         let start = Instant::now();
-        let mut policy_made = make(Given {
-            nodes: &nodes,
-            classes: &self.classes,
-            typical: &self.typical,
-            random,
-        });
+        let mut policy_made =
+            make(Given { nodes: &nodes, classes: &self.classes, typical: &self.typical, random });
         let placements = self.place_all(policy_made.as_mut(), nodes.clone(), &order);
         let scheduler_wall_s = start.elapsed().as_secs_f64();
         check::check(&nodes, &self.pods, &order, &placements).map_err(|message| {

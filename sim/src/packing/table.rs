@@ -32,7 +32,11 @@ impl<'a> Table<'a> {
                 return bad("quoted fields are not understood".to_owned());
             }
             if fields.len() != names.len() {
-                return bad(format!("{} fields, and there are {} columns", fields.len(), names.len()));
+                return bad(format!(
+                    "{} fields, and there are {} columns",
+                    fields.len(),
+                    names.len()
+                ));
             }
             rows.push((line, fields));
         }

@@ -30,11 +30,14 @@ fn text(path: &Path) -> Result<String, SimError> {
     })
 }
 
-/// Whether a file has the columns of a list of pods; a file that cannot be read has none.
+/// Whether a table has columns that lists of pods alone have; a file that cannot be read has none.
+/// One that lacks others is still meant as such a list, and told what is missing.
 pub(super) fn is_pod_list(path: &Path) -> bool {
-    let Ok(text) = text(path) else { return false };
-    let names = text.lines().next().unwrap_or_default();
-    ["num_gpu", "gpu_milli"].iter().all(|wanted| names.split(',').any(|name| name == *wanted))
+    let bytes = read_source(path).unwrap_or_default();
+    let top = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let top = String::from_utf8_lossy(top);
+    let mut names = top.trim_end().split(',');
+    names.any(|name| ["num_gpu", "gpu_milli", "gpu_spec"].contains(&name))
 }
 
 /// Reads a list of nodes.

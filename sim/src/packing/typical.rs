@@ -23,7 +23,7 @@ pub(super) fn typical(pods: &[Request]) -> Vec<Typical> {
         *counts.entry(Request { memory: 0, ..*pod }).or_default() += 1;
     }
     let mut sorts: Vec<(Request, usize)> = counts.into_iter().collect();
-    sorts.sort_by(|one, other| (other.1, other.0).cmp(&(one.1, one.0)));
+    sorts.sort_by_key(|(request, count)| std::cmp::Reverse((*count, *request)));
     let wanted = POPULAR_PERCENT / 100.0 * pods.len() as f64;
     let mut sum = 0;
     let popular = sorts.iter().take_while(|(_, count)| {

@@ -4,11 +4,11 @@
 //! cores, 8 GPUs), in whole percent, spread over 0 to 100; the tightest GPU. Protean (Hadary et al.,
 //! OSDI 2020) as in Weng et al., USENIX ATC 2023 (`BestFitScore`). O(GPUs) a node.
 
-use super::super::cluster::{Node, Request};
-use super::super::scored::Score;
 use super::{LARGEST_CPU, LARGEST_GPU};
+use crate::packing::cluster::{Node, Request};
+use crate::packing::scored::Score;
 
-pub(in super::super) struct BestFit;
+pub(super) struct BestFit;
 
 impl Score for BestFit {
     fn score(&self, node: &Node, request: &Request) -> f64 {

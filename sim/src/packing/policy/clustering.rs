@@ -5,11 +5,11 @@
 //! Gandiva (Xiao et al., OSDI 2018) as in Weng et al., USENIX ATC 2023 (`GpuClusteringScore`). O(GPUs)
 //! a node.
 
-use super::super::cluster::{Node, Request, kind};
-use super::super::scored::Score;
 use super::LARGEST_GPU;
+use crate::packing::cluster::{Node, Request, kind};
+use crate::packing::scored::Score;
 
-pub(in super::super) struct Clustering;
+pub(super) struct Clustering;
 
 impl Score for Clustering {
     fn score(&self, node: &Node, request: &Request) -> f64 {

@@ -4,11 +4,11 @@
 //! 8 GPUs), in whole percent; the tightest GPU. After Tetris (Grandl et al., SIGCOMM 2014) as in Weng
 //! et al., USENIX ATC 2023 (`DotProductScore`, dimensions merged, by maximum). O(GPUs) a node.
 
-use super::super::cluster::{Node, Request};
-use super::super::scored::Score;
 use super::{LARGEST_CPU, LARGEST_GPU};
+use crate::packing::cluster::{Node, Request};
+use crate::packing::scored::Score;
 
-pub(in super::super) struct DotProduct;
+pub(super) struct DotProduct;
 
 impl Score for DotProduct {
     fn score(&self, node: &Node, request: &Request) -> f64 {

@@ -5,11 +5,11 @@
 //! Workloads with Fragmentation Gradient Descent", USENIX ATC 2023, algorithm 1 (`FGDScore`).
 //! O(GPUs² × typical pods) a node for parts of a GPU, else O(GPUs × typical pods).
 
-use super::super::cluster::{Node, Request};
-use super::super::scored::Score;
-use super::super::typical::{Typical, fragmented};
+use crate::packing::cluster::{Node, Request};
+use crate::packing::scored::Score;
+use crate::packing::typical::{Typical, fragmented};
 
-pub(in super::super) struct Fgd(pub Vec<Typical>);
+pub(super) struct Fgd(pub Vec<Typical>);
 
 impl Fgd {
     /// The best score of a node, and the first GPUs that give it.

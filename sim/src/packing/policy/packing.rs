@@ -4,10 +4,10 @@
 //! GPUs that would be; 33 less the GPUs of the node. Pods without GPUs go to the first node. Weng et al.,
 //! USENIX ATC 2023 (`GpuPackingScore`). O(GPUs log GPUs) a node.
 
-use super::super::cluster::{Node, Request, WHOLE};
-use super::super::scored::Score;
+use crate::packing::cluster::{Node, Request, WHOLE};
+use crate::packing::scored::Score;
 
-pub(in super::super) struct Packing;
+pub(super) struct Packing;
 
 impl Score for Packing {
     fn score(&self, node: &Node, request: &Request) -> f64 {

@@ -3,10 +3,10 @@
 //! The least that every other policy must beat. O(nodes). Weng et al., USENIX ATC 2023
 //! (`RandomScore`, GPUs by `random`).
 
-use super::super::cluster::{Node, Placement, Request};
-use super::super::scored::Policy;
+use crate::packing::cluster::{Node, Placement, Request};
+use crate::packing::scored::Policy;
 
-pub(in super::super) struct Random(pub fastrand::Rng);
+pub(super) struct Random(pub fastrand::Rng);
 
 impl Policy for Random {
     fn place(&mut self, nodes: &[Node], _: usize, request: &Request) -> Option<Placement> {
