@@ -16,7 +16,10 @@
 //! the first. This fills one node after the other and keeps the others whole for pods that need
 //! them; finer differences are noise beside that. Within a node it is the GPU where L grows least.
 //!
-//! The constants are coarse on purpose: the figures change little between half and twice of each.
+//! The constants are coarse on purpose: between half and twice of each, figures change by a few tenths
+//! of a point, and by more only where pods without GPUs crowd out the others. Memory is respected, but
+//! not part of the loss.
+//!
 //! O(GPUs² × typical pods) a node for parts of a GPU, else O(GPUs × typical pods); offcuts once,
 //! O(1000 × sizes).
 
