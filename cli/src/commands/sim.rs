@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use drawloom_sim::{
-    Case, Format, Platform, Record, RunOptions, SimError, Workload, load, policies,
+    Case, Format, Packing, PackingRecord, Platform, Record, RunOptions, SimError, Workload, load,
+    packing_policies, policies,
 };
+use serde::Serialize;
 
 use crate::args::Global;
 use crate::error::BadInput;
@@ -19,6 +21,7 @@ Examples:
   drawloom sim --workload graphs.json.gz --format matrix --policy drawloom --json
   drawloom sim --workload montage:50 --platform cpu:8x4 --policy heft,earliest-finish --noise 0.3
   drawloom sim --workload random:60 --policy all
+  drawloom sim --workload pods.csv.gz --platform nodes.csv.gz --policy fgd,drawloom --runs 10
 
 A workload is a file (WfFormat 1.5, or a matrix of processing times; gzip is unpacked) or a generator:
 cholesky:N:B, lu:N:B, qr:N:B (N x N tiles of B x B numbers, times from a StarPU model),
@@ -30,16 +33,22 @@ Policies that plan ahead see the whole graph, and tasks run as planned. earliest
 of the production scheduler: it and the executors' own decisions are driven
 event by event on a virtual clock, with messages 40 us under way; on platforms of cores.
 Transfers share no links (the simple network), and every schedule is checked before its figures
-are printed. Bounds hold for any schedule with the times that policies are told.";
+are printed. Bounds hold for any schedule with the times that policies are told.
 
-/// Compare scheduling policies on task graphs and platforms, by their makespans
+A list of pods (openb: the CSV files of the Alibaba trace cluster-trace-gpu-v2023) is packed onto the
+GPUs of a list of nodes, its platform. Pods arrive in random order and never leave, until 130 % of
+the GPUs are asked for; the figures are the GPUs allocated at 100 % and 130 %, and the share of the
+free ones that a typical pod cannot use at 90 %. Policies for that: drawloom, fgd, best-fit, packing,
+clustering, dot-product, random.";
+
+/// Compare scheduling policies: on task graphs by their makespans, on pods by the GPUs they fill
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Sim {
     /// Files or generators, with commas between them
     #[arg(long, value_delimiter = ',', required = true, value_name = "FILE")]
     workload: Vec<String>,
-    /// How the files are written: auto, wfformat or matrix
+    /// How the files are written: auto, wfformat, matrix or openb
     #[arg(long, default_value = "auto")]
     format: Format,
     /// Who runs the tasks
@@ -68,9 +77,13 @@ impl Sim {
     /// # Errors
     /// A file, a platform or a policy is not as it must be.
     pub fn run(self, global: &Global) -> Result<ExitCode> {
-        let names = self.policies();
+        let names = self.policies(policies());
         let mut workloads: Vec<Workload> = Vec::new();
         for source in &self.workload {
+            if Packing::is_meant(source, self.format) {
+                self.pack(source, global)?;
+                continue;
+            }
             workloads.extend(bad_input(load(source, self.format))?);
         }
         let needs_platform = workloads.iter().any(|workload| workload.platform.is_none());
@@ -87,23 +100,51 @@ impl Sim {
                     let seed = self.seed.wrapping_add(run);
                     let options = RunOptions { seed, noise: self.noise };
                     let record = bad_input(case.run(name, &options, &bounds))?;
-                    if global.json {
-                        output::json(&serde_json::to_value(&record)?)?;
-                    } else {
-                        output::line(&text(&record))?;
-                    }
+                    print(global, &record, text)?;
                 }
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn policies(&self) -> Vec<String> {
+    fn pack(&self, source: &str, global: &Global) -> Result<()> {
+        let packing = bad_input(Packing::load(source, &self.platform))?;
+        for name in self.policies(packing_policies()) {
+            for run in 0..self.runs {
+                let record = bad_input(packing.run(&name, self.seed.wrapping_add(run)))?;
+                print(global, &record, packing_text)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn policies(&self, known: impl Iterator<Item = (&'static str, &'static str)>) -> Vec<String> {
         if self.policy == ["all"] {
-            return policies().map(|(name, _)| name.to_owned()).collect();
+            return known.map(|(name, _)| name.to_owned()).collect();
         }
         self.policy.clone()
     }
+}
+
+fn print<R: Serialize>(global: &Global, record: &R, text: fn(&R) -> String) -> Result<()> {
+    if global.json {
+        output::json(&serde_json::to_value(record)?)?;
+    } else {
+        output::line(&text(record))?;
+    }
+    Ok(())
+}
+
+fn packing_text(record: &PackingRecord) -> String {
+    format!(
+        "{:<28} {:<10} {:<15} {:>7.2} % of GPUs  {:.2} % at 130 %  {:.2} % of the rest fragmented at 90 %",
+        record.workload,
+        record.platform,
+        record.policy,
+        record.alloc_pct_at_100,
+        record.alloc_pct_at_130,
+        record.frag_pct_at_90,
+    )
 }
 
 fn text(record: &Record) -> String {

@@ -76,12 +76,18 @@ pub enum Format {
     WfFormat,
     /// Processing times by processor.
     Matrix,
+    /// A list of pods, which a [`Packing`](crate::Packing) reads.
+    OpenB,
 }
 
 impl Format {
     /// The formats by name.
-    pub const NAMES: [(&'static str, Format); 3] =
-        [("auto", Format::Auto), ("wfformat", Format::WfFormat), ("matrix", Format::Matrix)];
+    pub const NAMES: [(&'static str, Format); 4] = [
+        ("auto", Format::Auto),
+        ("wfformat", Format::WfFormat),
+        ("matrix", Format::Matrix),
+        ("openb", Format::OpenB),
+    ];
 }
 
 impl FromStr for Format {
@@ -105,6 +111,9 @@ pub fn load(source: &str, format: Format) -> Result<Vec<Workload>, SimError> {
         return Ok(vec![workload]);
     }
     let path = Path::new(source);
+    if format == Format::OpenB {
+        return Err(SimError::bad(path, "", "a list of pods is no task graph"));
+    }
     let value = source::read_json(path)?;
     let format = match format {
         Format::Auto => source::recognise(path, &value)?,
@@ -112,7 +121,7 @@ pub fn load(source: &str, format: Format) -> Result<Vec<Workload>, SimError> {
     };
     match format {
         Format::WfFormat => wfformat::workload(path, &value).map(|workload| vec![workload]),
-        Format::Matrix | Format::Auto => matrix::workloads(path, &value),
+        Format::Matrix | Format::Auto | Format::OpenB => matrix::workloads(path, &value),
     }
 }
 
