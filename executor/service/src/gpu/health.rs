@@ -14,6 +14,7 @@ use drawloom_executor_core::Event;
 use drawloom_model::{AttemptId, DeviceCapacity, DeviceIndex, Failure, FailureKind};
 use tokio::sync::mpsc;
 
+use super::expected::Expected;
 use super::unit::Unit;
 use super::{Landing, Seat, offered_bytes};
 use crate::driver::News;
@@ -46,6 +47,8 @@ pub(super) struct Place {
     seat: Mutex<Option<Arc<Seat>>>,
     /// Attempts on it, each with the moment when its time was up.
     attempts: Mutex<BTreeMap<AttemptId, Option<Instant>>>,
+    /// What is wanted here soon, also by attempts that have not come yet.
+    expected: Arc<Mutex<Expected>>,
     failures: AtomicU32,
     /// Whether it is known that the device itself is broken.
     is_broken: AtomicBool,
@@ -68,6 +71,7 @@ impl Place {
             ordinal: device.ordinal(),
             seat: Mutex::default(),
             attempts: Mutex::default(),
+            expected: Arc::default(),
             failures: AtomicU32::new(0),
             is_broken: AtomicBool::new(false),
             store,
@@ -79,8 +83,8 @@ impl Place {
 
     fn furnish(self: &Arc<Self>, device: Arc<Device>, offered_bytes: u64) -> Arc<Seat> {
         let (store, news) = (Arc::clone(&self.store), self.news.clone());
-        let place = Arc::downgrade(self);
-        Seat::new(Unit::new(place, self.index, device, offered_bytes, store, news))
+        let (place, expected) = (Arc::downgrade(self), Arc::clone(&self.expected));
+        Seat::new(Unit::new(place, self.index, device, offered_bytes, store, news, expected))
     }
 
     /// The device, where it is in service.
@@ -96,6 +100,10 @@ impl Place {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn expected(&self) -> MutexGuard<'_, Expected> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An attempt comes to the device.
     ///
     /// # Errors
@@ -104,6 +112,7 @@ impl Place {
         let out = || Failure::new(FailureKind::DeviceLost, "the device is out of service");
         let seat = self.seat().ok_or_else(out)?;
         self.attempts().insert(attempt, None);
+        self.expected().queue(attempt);
         Ok(seat)
     }
 
@@ -208,8 +217,8 @@ impl Place {
             let message = "the device failed and does not let go of the attempt";
             let result = Err(Failure::new(FailureKind::DeviceLost, message));
             let (device, run_time) = (self.index, Duration::ZERO);
-            let _ =
-                self.news.send(News::Landed(vec![Landing { attempt, device, result, run_time }]));
+            let landing = Landing { attempt, device, result, run_time, ticket: None };
+            let _ = self.news.send(News::Landed(vec![landing]));
         }
     }
 }
