@@ -231,8 +231,11 @@ impl Driver {
             Command::Start { assignment, cores } => self.start(assignment, cores),
             Command::Kill { attempt, why } => {
                 tracing::debug!(?attempt, ?why, "attempt is killed");
-                if let KillReason::TimedOut(_) = why {
-                    self.parts.devices.time_is_up(attempt);
+                match why {
+                    KillReason::TimedOut(_) => self.parts.devices.time_is_up(attempt),
+                    KillReason::Cancelled | KillReason::DeviceLost => {
+                        self.parts.devices.cancelled(attempt);
+                    }
                 }
                 if let Some(running) = self.running.get(&attempt) {
                     running.cancellation.cancel();

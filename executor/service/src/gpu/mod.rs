@@ -10,6 +10,7 @@ mod line;
 mod operand;
 mod queue;
 mod source;
+mod stays;
 mod telemetry;
 mod topology;
 mod unit;
@@ -87,6 +88,7 @@ impl Devices {
     /// is no driver. What watches them is to be given the library.
     pub(crate) fn open(
         is_wanted: bool,
+        cancel_grace: Duration,
         store: &Arc<Store>,
         news: &mpsc::UnboundedSender<News>,
     ) -> (Self, Option<Library>) {
@@ -106,7 +108,15 @@ impl Devices {
         let infos = topology::describe(&properties.collect::<Vec<_>>(), &found);
         let places = (0..).zip(offered).zip(&infos).map(|((index, (device, bytes)), info)| {
             let (store, news) = (Arc::clone(store), news.clone());
-            Place::new(DeviceIndex(index), info.uuid.clone(), device, bytes, store, news)
+            Place::new(
+                DeviceIndex(index),
+                info.uuid.clone(),
+                device,
+                bytes,
+                store,
+                news,
+                cancel_grace,
+            )
         });
         let (places, news): (Vec<_>, _) = (places.collect(), news.clone());
         let compiler = Arc::new(Compiler::default());
@@ -140,7 +150,14 @@ impl Devices {
     /// An attempt has run longer than it may: it ends, or its device does.
     pub(crate) fn time_is_up(&self, attempt: AttemptId) {
         for place in &self.places {
-            place.time_is_up(attempt, Instant::now());
+            place.stays().time_is_up(attempt, Instant::now());
+        }
+    }
+
+    /// An attempt is to end for another reason: it has longer for it.
+    pub(crate) fn cancelled(&self, attempt: AttemptId) {
+        for place in &self.places {
+            place.stays().cancelled(attempt, Instant::now());
         }
     }
 

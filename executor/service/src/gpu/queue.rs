@@ -101,7 +101,8 @@ impl Tower {
             match self.launch(&job) {
                 Ok((flight, operands)) => {
                     let now = thread_cpu();
-                    self.unit.launched(now.saturating_sub(cpu));
+                    let attempt = job.assignment.attempt;
+                    self.unit.launched(attempt, self.next, now.saturating_sub(cpu));
                     cpu = now;
                     self.air.take_off();
                     self.launched.push(Launched { job, flight, operands, start });

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drawloom_cuda::{Buffer, Device, Error};
 use drawloom_executor_core::Event;
 use drawloom_model::{
-    DeviceCapacity, DeviceIndex, DeviceUsage, Failure, FailureKind, ObjectKey, ObjectType, Value,
+    AttemptId, DeviceCapacity, DeviceIndex, DeviceUsage, Failure, FailureKind, ObjectKey,
+    ObjectType, Value,
 };
 use tokio::sync::mpsc;
 
@@ -153,7 +154,10 @@ impl Unit {
     }
 
     /// Counts a launch, which took so much processor time.
-    pub(super) fn launched(&self, cpu: Duration) {
+    pub(super) fn launched(&self, attempt: AttemptId, lane: usize, cpu: Duration) {
+        if let Some(place) = self.place.upgrade() {
+            place.stays().launched(attempt, lane, Instant::now());
+        }
         let nanos = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
         self.counts.launches.fetch_add(1, Ordering::Relaxed);
         self.counts.launch_cpu_nanos.fetch_add(nanos, Ordering::Relaxed);
