@@ -1,12 +1,12 @@
 //! Admission: which ready attempts start now. Never beyond capacity.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use drawloom_model::{Balance, Capacity, DeviceCapacity, DeviceIndex, ResourceRequest, Shortfall};
 use smallvec::SmallVec;
 
+use crate::Turn;
 use crate::attempts::Token;
 use crate::cores::{CoreSet, Cores};
 
@@ -20,23 +20,10 @@ type Devices = SmallVec<[DeviceIndex; 2]>;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ClassId(u32);
 
-/// The order of starting: larger priorities first, then earlier arrivals.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Rank {
-    priority: Reverse<i32>,
-    arrival: u64,
-}
-
-impl Rank {
-    pub(crate) fn new(priority: i32, arrival: u64) -> Self {
-        Rank { priority: Reverse(priority), arrival }
-    }
-}
-
 struct Class {
     request: ResourceRequest,
     devices: Devices,
-    ready: BTreeMap<Rank, Token>,
+    ready: BTreeMap<Turn, Token>,
     /// The number of starts when its first attempt was first found not to fit.
     blocked_at: Option<u64>,
 }
@@ -52,7 +39,7 @@ pub(crate) struct Admission {
     class_ids: BTreeMap<(ResourceRequest, Devices), ClassId>,
     last_class: Option<ClassId>,
     /// The first of each class that has any.
-    heads: BTreeSet<(Rank, ClassId)>,
+    heads: BTreeSet<(Turn, ClassId)>,
     starts: u64,
     has_changed: bool,
 }
@@ -92,6 +79,11 @@ impl Admission {
     /// Whether attempts of this class use a device.
     pub(crate) fn uses(&self, class: ClassId, device: DeviceIndex) -> bool {
         self.classes[class.0 as usize].devices.contains(&device)
+    }
+
+    /// The first of the devices that attempts of this class use.
+    pub(crate) fn first_device(&self, class: ClassId) -> Option<DeviceIndex> {
+        self.classes[class.0 as usize].devices.first().copied()
     }
 
     /// Whether attempts of this class could start, were nothing else here.
@@ -156,12 +148,12 @@ impl Admission {
     }
 
     /// Queues a ready attempt.
-    pub(crate) fn push(&mut self, class: ClassId, rank: Rank, token: Token) {
+    pub(crate) fn push(&mut self, class: ClassId, rank: Turn, token: Token) {
         self.change(class, |class| class.ready.insert(rank, token));
     }
 
     /// Takes a ready attempt out of the queue.
-    pub(crate) fn remove(&mut self, class: ClassId, rank: Rank) {
+    pub(crate) fn remove(&mut self, class: ClassId, rank: Turn) {
         self.change(class, |class| {
             if class.first() == Some(rank) {
                 class.blocked_at = None;
@@ -271,7 +263,7 @@ impl Admission {
 }
 
 impl Class {
-    fn first(&self) -> Option<Rank> {
+    fn first(&self) -> Option<Turn> {
         self.ready.first_key_value().map(|(rank, _)| *rank)
     }
 }

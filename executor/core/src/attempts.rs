@@ -3,9 +3,9 @@
 use drawloom_model::{AfterStop, Assignment, AttemptId, ObjectKey, TaskKey, Time};
 use smallvec::SmallVec;
 
-use crate::admission::{ClassId, Rank};
+use crate::admission::ClassId;
 use crate::hash::FastMap;
-use crate::{Cores, KillReason};
+use crate::{Cores, KillReason, Turn};
 
 /// An attempt's place in the slab and its number of arrival, which is never used again: a token
 /// of an attempt that is gone finds nothing.
@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub arrived: Time,
     pub priority: i32,
     pub class: ClassId,
+    /// Whether a device was told to expect it.
+    pub is_expected: bool,
     pub stage: Stage,
     /// Attempts that wait for this one's success.
     pub successors: SmallVec<[Token; 2]>,
@@ -75,8 +77,8 @@ pub(crate) enum Suspension {
 }
 
 impl Entry {
-    pub(crate) fn rank(&self) -> Rank {
-        Rank::new(self.priority, self.arrival)
+    pub(crate) fn rank(&self) -> Turn {
+        Turn::new(self.priority, self.arrival)
     }
 }
 

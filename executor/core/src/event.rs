@@ -1,5 +1,6 @@
 //! What the executor's core hears and what it asks for.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +151,25 @@ pub enum Command {
         /// What becomes of it.
         answer: RoomAnswer,
     },
+    /// An attempt has come that is for a device, and will want these objects there: of all that can
+    /// leave the device's memory they leave it last, those of the attempt that starts last first.
+    Expect {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its device.
+        device: DeviceIndex,
+        /// When its turn is, as far as is known.
+        turn: Turn,
+        /// What it takes.
+        objects: SmallVec<[ObjectKey; 2]>,
+    },
+    /// An attempt that was expected is no longer here.
+    ExpectNoMore {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its device.
+        device: DeviceIndex,
+    },
     /// Run an attempt; answered by `AttemptEnded`. The service tells the scheduler `Started`
     /// unless the attempt ends before it sends.
     Start {
@@ -179,6 +199,22 @@ pub enum Command {
     },
     /// The scheduler needs this executor no longer: end the process.
     Stop,
+}
+
+/// The order in which attempts that wait are started where nothing else holds them up: larger
+/// priorities first, then earlier arrivals.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Turn {
+    /// Reversed, so that larger ones come first.
+    pub priority: Reverse<i32>,
+    /// The number of its arrival.
+    pub arrival: u64,
+}
+
+impl Turn {
+    pub(crate) fn new(priority: i32, arrival: u64) -> Self {
+        Turn { priority: Reverse(priority), arrival }
+    }
 }
 
 /// Why a running attempt is ended.

@@ -1,6 +1,7 @@
 //! The machine: one function per thing that can happen.
 
 mod device;
+mod forecast;
 mod staging;
 mod suspension;
 
@@ -56,6 +57,8 @@ pub struct Executor {
     set_aside: BTreeMap<Token, Option<Cores>>,
     /// Whether anything became free during the event at hand.
     freed: bool,
+    /// Attempts that left during the event at hand and that devices expect still.
+    no_more: Vec<(DeviceIndex, AttemptId)>,
 }
 
 impl Executor {
@@ -79,6 +82,7 @@ impl Executor {
             started: Vec::new(),
             set_aside: BTreeMap::new(),
             freed: false,
+            no_more: Vec::new(),
         }
     }
 
@@ -124,6 +128,7 @@ impl Executor {
         if !self.rooms.waiting.is_empty() {
             self.make_room(commands);
         }
+        self.end_forecasts(commands);
     }
 
     /// When a `TimeoutDue` is wanted.
@@ -197,12 +202,14 @@ impl Executor {
             self.set_aside.insert(token, self.admission.set_aside(class));
         }
         let missing = self.subscribe(now, token, &assignment, commands);
+        let is_expected = forecast::tell(&assignment, token, commands);
         let entry = Entry {
             attempt,
             arrival: token.arrival,
             arrived: now,
             priority: assignment.priority,
             class,
+            is_expected,
             stage: Stage::Waiting { assignment, missing },
             successors: Default::default(),
         };
@@ -397,6 +404,7 @@ impl Executor {
             return;
         }
         let Some(entry) = self.attempts.remove(token) else { return };
+        self.expect_no_more(&entry);
         let Stage::Running(running) = &entry.stage else { return };
         if let Some(deadline) = running.deadline {
             self.deadlines.remove(&(deadline, token));
@@ -672,7 +680,9 @@ impl Executor {
             room.iter().for_each(|cores| self.admission.give_back(class, cores));
             self.freed = true;
         }
-        self.attempts.remove(token)
+        let entry = self.attempts.remove(token);
+        entry.iter().for_each(|entry| self.expect_no_more(entry));
+        entry
     }
 
     fn end_unstarted(

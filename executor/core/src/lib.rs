@@ -14,7 +14,7 @@ mod objects;
 mod room;
 
 pub use cores::Cores;
-pub use event::{Command, Config, Event, KillReason};
+pub use event::{Command, Config, Event, KillReason, Turn};
 pub use executor::Executor;
 pub use hash::FastHasher;
 pub use room::{RoomAnswer, RoomFor, RoomId};

@@ -95,6 +95,7 @@ struct Shell {
     held: BTreeSet<ObjectKey>,
     succeeded: BTreeSet<AttemptId>,
     over: BTreeSet<AttemptId>,
+    expected: BTreeSet<AttemptId>,
     /// What the device offers.
     device: DeviceCapacity,
     log: Vec<Command>,
@@ -115,6 +116,7 @@ impl Shell {
             held: BTreeSet::new(),
             succeeded: BTreeSet::new(),
             over: BTreeSet::new(),
+            expected: BTreeSet::new(),
             device: DEVICE,
             log: Vec::new(),
         }
@@ -231,6 +233,7 @@ impl Shell {
         for command in &commands {
             self.observe(command);
         }
+        assert!(self.expected.len() <= self.core.attempts(), "gone, and expected still");
         self.check_capacity();
         self.log.extend(commands);
     }
@@ -242,6 +245,12 @@ impl Shell {
                 assert!(self.fetching.insert(*object), "{object:?} is fetched twice at a time");
             }
             Command::Kill { attempt, .. } => assert!(self.running.contains_key(attempt)),
+            Command::Expect { attempt, .. } => {
+                assert!(self.expected.insert(*attempt), "{attempt:?} is expected twice");
+            }
+            Command::ExpectNoMore { attempt, .. } => {
+                assert!(self.expected.remove(attempt), "{attempt:?} was not expected");
+            }
             Command::Say(FromExecutor::Ended(end)) => {
                 self.is_over(end.attempt);
                 if matches!(end.outcome, Outcome::Succeeded(_)) {
@@ -330,6 +339,7 @@ impl Shell {
             assert!(self.fetching.is_empty());
         }
         assert_eq!(self.core.attempts(), 0, "something never starts");
+        assert!(self.expected.is_empty(), "{:?} is expected for ever", self.expected);
         for assignment in &self.told {
             let dropped = !self.over.contains(&assignment.attempt);
             let mut makers = assignment.waits_for.iter();

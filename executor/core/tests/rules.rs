@@ -394,3 +394,46 @@ fn what_runs_on_a_failed_device_ends_and_what_waits_goes_back() {
     assert_eq!(say(run(on(6, 0, 10))).1, ["6 recalled"]);
     assert_eq!(say(run(on(7, 0, 5))).0, [7]);
 }
+
+#[test]
+fn devices_are_told_what_will_be_wanted_there() {
+    const DEVICE: DeviceCapacity =
+        DeviceCapacity { milli: 1000, vram_bytes: 10, compute_capability: 80 };
+    let devices = [DEVICE].into_iter().collect();
+    let capacity = Capacity { cpu_milli: 4000, devices, ..Capacity::default() };
+    let mut executor = Executor::new(Config { capacity, cores: vec![], can_spill: false });
+    let on_device = |index: u32, waits_for: &[u32]| {
+        let gpu = GpuRequest { devices: 1, milli: 1000, vram_bytes: 1, min_compute_capability: 0 };
+        let request = ResourceRequest { gpu: Some(gpu), ..ResourceRequest::default() };
+        let mut new = assignment(index, request);
+        new.devices.push(DeviceIndex(0));
+        new.inputs.push(local(object(0)));
+        new.waits_for = waits_for.iter().map(|index| task(*index)).collect();
+        new
+    };
+    let mut say = |event| {
+        let commands = handle(&mut executor, event).into_iter();
+        let told = commands.filter_map(|command| match command {
+            Command::Expect { attempt, device: DeviceIndex(0), turn, objects } => {
+                assert_eq!(objects[..], [object(0)]);
+                Some(format!("{} with {}", attempt.task.index, turn.priority.0))
+            }
+            Command::ExpectNoMore { attempt, device: DeviceIndex(0) } => {
+                Some(format!("no {}", attempt.task.index))
+            }
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(say(run(one_core(0))), [""; 0], "cores take nothing from devices");
+    let mut urgent = on_device(1, &[0]);
+    urgent.priority = 3;
+    assert_eq!(say(run(urgent)), ["1 with 3"]);
+    assert_eq!(say(run(on_device(2, &[0]))), ["2 with 0"]);
+    assert_eq!(say(run(on_device(3, &[2]))), ["3 with 0"]);
+    assert_eq!(say(run(on_device(4, &[3]))), ["4 with 0"]);
+    let recall = ToExecutor::Recall { attempt: attempt(2) };
+    assert_eq!(say(Event::Told(recall)), ["no 2", "no 3", "no 4"], "and what waits for it");
+    assert_eq!(say(succeeded(0)), [""; 0], "the first runs, and is expected until it has ended");
+    assert_eq!(say(succeeded(1)), ["no 1"]);
+}

@@ -147,6 +147,7 @@ impl Shell {
                     self.vram.remove(&object);
                 }
             }
+            Command::Expect { .. } | Command::ExpectNoMore { .. } => {}
             other => panic!("{other:?} was not expected"),
         }
     }

@@ -40,6 +40,9 @@ pub struct Config {
     pub actors: ActorTypes,
     /// Whether it offers the GPUs of this machine.
     pub offers_gpus: bool,
+    /// How long a kernel on a GPU may go on after its task was cancelled. Then its device is reset,
+    /// and all that is there is lost.
+    pub cancel_grace: Duration,
     /// Whether it runs processes.
     pub runs_processes: bool,
     /// Where processes that add tasks to their jobs reach the scheduler; nowhere where none is
@@ -79,6 +82,7 @@ impl Default for Config {
             listen: None,
             actors: ActorTypes::default(),
             offers_gpus: true,
+            cancel_grace: Duration::from_secs(10),
             runs_processes: true,
             endpoint: None,
             scratch: None,

@@ -222,11 +222,20 @@ impl Driver {
             Command::Spill { object } => self.parts.mover.spill(object),
             Command::Restore { object } => self.parts.mover.restore(object),
             Command::AnswerRoom { room, answer } => self.parts.store.wishes().answer(room, answer),
+            Command::Expect { attempt, device, turn, objects } => {
+                self.parts.devices.expect(attempt, device, turn, &objects);
+            }
+            Command::ExpectNoMore { attempt, device } => {
+                self.parts.devices.expect_no_more(attempt, device);
+            }
             Command::Start { assignment, cores } => self.start(assignment, cores),
             Command::Kill { attempt, why } => {
                 tracing::debug!(?attempt, ?why, "attempt is killed");
-                if let KillReason::TimedOut(_) = why {
-                    self.parts.devices.time_is_up(attempt);
+                match why {
+                    KillReason::TimedOut(_) => self.parts.devices.time_is_up(attempt),
+                    KillReason::Cancelled | KillReason::DeviceLost => {
+                        self.parts.devices.cancelled(attempt);
+                    }
                 }
                 if let Some(running) = self.running.get(&attempt) {
                     running.cancellation.cancel();
@@ -301,7 +310,7 @@ impl Driver {
                     (self.parts.store.find(input.object), false)
                 }
             };
-            Some(Operand { object: input.object, kept: kept?, was_sent })
+            Some(Operand::new(input.object, kept?, was_sent))
         });
         match operands.collect::<Option<Vec<Operand>>>() {
             Some(operands) => {
@@ -406,7 +415,8 @@ impl Driver {
     /// An attempt has ended on a device: notes its outputs and tells the core.
     fn land(&mut self, landing: Landing) {
         self.parts.devices.landed(&landing);
-        let Landing { attempt, device, result, run_time } = landing;
+        // What waits for room goes on when all of this is known.
+        let Landing { attempt, device, result, run_time, ticket: _ticket } = landing;
         let Some(running) = self.running.remove(&attempt) else { return };
         let (outcome, outputs_on) = match result {
             Ok(outputs) => {

@@ -306,7 +306,8 @@ async fn open_devices(
 ) -> (Arc<Devices>, Option<Library>) {
     let open = |is_wanted| {
         let (store, news) = (Arc::clone(store), news.clone());
-        move || Devices::open(is_wanted, &store, &news)
+        let grace = config.cancel_grace;
+        move || Devices::open(is_wanted, grace, &store, &news)
     };
     if !config.offers_gpus {
         let (devices, library) = open(false)();

@@ -10,8 +10,12 @@ use std::time::Duration;
 
 use common::*;
 use drawloom_cuda_sim::client::Library;
-use drawloom_model::{AttemptEnd, DeviceCapacity, DeviceIndex, FailureKind, FromExecutor, Outcome};
-use gpu::{on, simulate_machine, start};
+use drawloom_executor::Config;
+use drawloom_model::{
+    Assignment, AttemptEnd, DeviceCapacity, DeviceIndex, FailureKind, FromExecutor, Outcome,
+    ToExecutor,
+};
+use gpu::{on, simulate_machine};
 
 const MACHINE: &[(&str, &str)] =
     &[("DRAWLOOM_SIM_DEVICES", "5"), ("DRAWLOOM_SIM_MEMORY", "64M"), ("DRAWLOOM_SIM_QUIET", "1")];
@@ -92,15 +96,40 @@ async fn memory_errors_take_a_device_out(loom: &mut Loom, library: Library) {
     is_given_back(loom, 3, 21).await;
 }
 
+/// An attempt that has half of a device.
+fn half(index: u32, timeout: Option<Duration>) -> Assignment {
+    let mut half = on(4, fill(index, 8, 1.0));
+    let gpu = &mut request(&mut half).gpu;
+    gpu.as_mut().expect("it asks for one").milli = 500;
+    Arc::make_mut(&mut half.template).timeout = timeout;
+    half
+}
+
+/// A kernel hangs that has no timeout, and is cancelled. Another ends with it, and nobody says that the
+/// device is bad, however often.
+async fn a_cancelled_kernel_without_end_is_ended(loom: &mut Loom, library: Library) {
+    for index in (50..60).step_by(2) {
+        assert!(library.inject("hang:4@1;hang:4@2"));
+        let launches = |loom: &Loom| loom.handle.devices()[4].launches;
+        let before = launches(loom);
+        loom.run(half(index, None));
+        loom.run(half(index + 1, None));
+        while launches(loom) < before + 2 {
+            tokio::task::yield_now().await;
+        }
+        loom.tell(vec![ToExecutor::Cancel { attempt: attempt(index) }]);
+        assert_eq!(changed(loom, 4).await, DeviceCapacity::NONE);
+        let mut ends = [loom.ended().await, loom.ended().await];
+        ends.sort_by_key(|end| end.attempt);
+        assert_eq!(ends[0].outcome, Outcome::Cancelled);
+        assert_eq!(kind(&ends[1]), FailureKind::DeviceLost);
+        assert_eq!(changed(loom, 4).await.milli, 1000);
+    }
+    works(loom, 4, 60).await;
+}
+
 /// Two kernels hang. One has a timeout, after which the device is reset under both.
 async fn a_kernel_without_end_is_ended(loom: &mut Loom, library: Library) {
-    let half = |index, timeout| {
-        let mut half = on(4, fill(index, 8, 1.0));
-        let gpu = &mut request(&mut half).gpu;
-        gpu.as_mut().expect("it asks for one").milli = 500;
-        Arc::make_mut(&mut half.template).timeout = timeout;
-        half
-    };
     assert!(library.inject("hang:4@1;hang:4@2"));
     loom.run(half(30, None));
     loom.run(half(31, Some(Duration::from_millis(50))));
@@ -115,11 +144,13 @@ async fn a_kernel_without_end_is_ended(loom: &mut Loom, library: Library) {
 #[tokio::test]
 async fn whatever_fails_on_a_device_the_executor_goes_on() {
     let library = simulate_machine(MACHINE);
-    let mut loom = start().await;
+    let cancel_grace = Duration::from_millis(50);
+    let mut loom = Loom::new(Config { offers_gpus: true, cancel_grace, ..config() }).await;
     a_broken_context_is_made_anew(&mut loom, library).await;
     a_lost_device_stays_out(&mut loom, library).await;
     memory_errors_take_a_device_out(&mut loom, library).await;
     a_kernel_without_end_is_ended(&mut loom, library).await;
+    a_cancelled_kernel_without_end_is_ended(&mut loom, library).await;
     works(&mut loom, 0, 40).await;
     let made = loom.result(fill(41, 8, 3.0)).await.expect("the cores go on, too");
     assert_eq!(f32s(&made[0]), [3.0; 8]);

@@ -4,7 +4,7 @@ use drawloom_model::{AttemptId, FromExecutor, ResourceRequest};
 
 use super::{Commands, Executor};
 use crate::Command;
-use crate::admission::Rank;
+use crate::Turn;
 use crate::attempts::{Entry, Running, Stage, Suspension, Token};
 use crate::cores::Cores;
 
@@ -71,6 +71,6 @@ impl Executor {
     }
 }
 
-fn rank_of(arrival: u64) -> Rank {
-    Rank::new(i32::MAX, arrival)
+fn rank_of(arrival: u64) -> Turn {
+    Turn::new(i32::MAX, arrival)
 }

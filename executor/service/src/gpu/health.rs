@@ -4,7 +4,6 @@
 //! so everybody who uses it lets go of it soon, and then a new one is made. A kernel that never ends
 //! holds on to its context; that is reset under it.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -14,13 +13,14 @@ use drawloom_executor_core::Event;
 use drawloom_model::{AttemptId, DeviceCapacity, DeviceIndex, Failure, FailureKind};
 use tokio::sync::mpsc;
 
+use super::expected::Expected;
+use super::stays::{Grace, Overdue, Stays};
 use super::unit::Unit;
 use super::{Landing, Seat, offered_bytes};
 use crate::driver::News;
 use crate::store::Store;
 
-/// How long a kernel may go on after its attempt's timeout. Kernels cannot be ended one by one, so
-/// all that is on the device ends with it then.
+/// How long a kernel may go on after its attempt's timeout.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long whoever uses a broken context has to let go of it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub(super) enum Cause {
     /// Something on it failed.
     Failed(Fault, String),
     /// A kernel does not end.
-    Hangs,
+    Hangs(Overdue),
 }
 
 /// A device's place among those that are offered, whether it works or not.
@@ -44,8 +44,11 @@ pub(super) struct Place {
     ordinal: usize,
     /// `None` while it is out of service.
     seat: Mutex<Option<Arc<Seat>>>,
-    /// Attempts on it, each with the moment when its time was up.
-    attempts: Mutex<BTreeMap<AttemptId, Option<Instant>>>,
+    /// Attempts on it.
+    stays: Mutex<Stays>,
+    grace: Grace,
+    /// What is wanted here soon, also by attempts that have not come yet.
+    expected: Arc<Mutex<Expected>>,
     failures: AtomicU32,
     /// Whether it is known that the device itself is broken.
     is_broken: AtomicBool,
@@ -61,13 +64,16 @@ impl Place {
         offered_bytes: u64,
         store: Arc<Store>,
         news: mpsc::UnboundedSender<News>,
+        cancel_grace: Duration,
     ) -> Arc<Self> {
         let place = Arc::new(Place {
             index,
             uuid,
             ordinal: device.ordinal(),
             seat: Mutex::default(),
-            attempts: Mutex::default(),
+            stays: Mutex::default(),
+            grace: Grace { timed_out: GRACE, cancelled: cancel_grace },
+            expected: Arc::default(),
             failures: AtomicU32::new(0),
             is_broken: AtomicBool::new(false),
             store,
@@ -79,8 +85,8 @@ impl Place {
 
     fn furnish(self: &Arc<Self>, device: Arc<Device>, offered_bytes: u64) -> Arc<Seat> {
         let (store, news) = (Arc::clone(&self.store), self.news.clone());
-        let place = Arc::downgrade(self);
-        Seat::new(Unit::new(place, self.index, device, offered_bytes, store, news))
+        let (place, expected) = (Arc::downgrade(self), Arc::clone(&self.expected));
+        Seat::new(Unit::new(place, self.index, device, offered_bytes, store, news, expected))
     }
 
     /// The device, where it is in service.
@@ -92,8 +98,12 @@ impl Place {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attempts(&self) -> MutexGuard<'_, BTreeMap<AttemptId, Option<Instant>>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn stays(&self) -> MutexGuard<'_, Stays> {
+        self.stays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn expected(&self) -> MutexGuard<'_, Expected> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An attempt comes to the device.
@@ -103,32 +113,24 @@ impl Place {
     pub(super) fn enter(&self, attempt: AttemptId) -> Result<Arc<Seat>, Failure> {
         let out = || Failure::new(FailureKind::DeviceLost, "the device is out of service");
         let seat = self.seat().ok_or_else(out)?;
-        self.attempts().insert(attempt, None);
+        self.stays().enter(attempt);
+        self.expected().queue(attempt);
         Ok(seat)
     }
 
     /// An attempt has ended there.
     pub(super) fn leave(&self, attempt: AttemptId, succeeded: bool) {
-        self.attempts().remove(&attempt);
+        self.stays().leave(attempt, Instant::now());
         if succeeded {
             self.failures.store(0, Ordering::Relaxed);
         }
     }
 
-    /// The attempt's time is up, if it is here: it is to end.
-    pub(super) fn time_is_up(&self, attempt: AttemptId, now: Instant) {
-        if let Some(since) = self.attempts().get_mut(&attempt) {
-            since.get_or_insert(now);
-        }
-    }
-
-    /// Takes the device out of service where an attempt goes on long after its time.
+    /// Takes the device out of service where a kernel goes on long after it was to end.
     pub(super) fn check(self: &Arc<Self>, now: Instant) {
-        let hangs = |since: &Option<Instant>| {
-            since.is_some_and(|since| now.saturating_duration_since(since) >= GRACE)
-        };
-        if self.attempts().values().any(hangs) {
-            self.fail(Cause::Hangs);
+        let overdue = self.stays().overdue(now, self.grace);
+        if let Some(overdue) = overdue {
+            self.fail(Cause::Hangs(overdue));
         }
     }
 
@@ -148,7 +150,10 @@ impl Place {
         let Some(seat) = self.slot().take() else { return };
         let why = match &cause {
             Cause::Failed(_, why) => why,
-            Cause::Hangs => "a kernel on it does not end",
+            Cause::Hangs(Overdue::TimedOut) => "a kernel on it does not end after its timeout",
+            Cause::Hangs(Overdue::Cancelled) => {
+                "a kernel on it does not end after it was cancelled"
+            }
         };
         tracing::error!(gpu = %self.uuid, why, "a GPU is out of service");
         metrics::counter!("executor_gpu_failures_total", "gpu" => self.uuid.clone()).increment(1);
@@ -170,7 +175,7 @@ impl Place {
     fn repair(self: &Arc<Self>, seat: Arc<Seat>, cause: &Cause) {
         let old = Arc::downgrade(&seat.unit.device);
         drop(seat);
-        let lets_go = *cause != Cause::Hangs && is_gone(&old);
+        let lets_go = !matches!(cause, Cause::Hangs(_)) && is_gone(&old);
         // Also where nobody here uses it: whoever shares the process may hold on to the context.
         if let Err(why) = reset(self.ordinal) {
             tracing::warn!(gpu = %self.uuid, %why, "a GPU's context is not reset");
@@ -179,7 +184,9 @@ impl Place {
             tracing::error!(gpu = %self.uuid, "what runs on the GPU cannot be ended");
             return self.give_up();
         }
-        let failures = 1 + self.failures.fetch_add(1, Ordering::Relaxed);
+        // That somebody wants a kernel to end says nothing of the device.
+        let counts = u32::from(*cause != Cause::Hangs(Overdue::Cancelled));
+        let failures = counts + self.failures.fetch_add(counts, Ordering::Relaxed);
         if self.is_broken.load(Ordering::Relaxed) {
             tracing::error!(gpu = %self.uuid, "the GPU stays out of service");
         } else if failures > FAILURES_LIMIT {
@@ -204,12 +211,13 @@ impl Place {
 
     /// Nobody hears of those attempts from their threads any more.
     fn give_up(&self) {
-        for (attempt, _) in std::mem::take(&mut *self.attempts()) {
+        let attempts = self.stays().take_all();
+        for attempt in attempts {
             let message = "the device failed and does not let go of the attempt";
             let result = Err(Failure::new(FailureKind::DeviceLost, message));
             let (device, run_time) = (self.index, Duration::ZERO);
-            let _ =
-                self.news.send(News::Landed(vec![Landing { attempt, device, result, run_time }]));
+            let landing = Landing { attempt, device, result, run_time, ticket: None };
+            let _ = self.news.send(News::Landed(vec![landing]));
         }
     }
 }

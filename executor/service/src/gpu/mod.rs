@@ -3,10 +3,14 @@
 //! A kernel's inputs are copied to its device unless they are there already. Its outputs stay there,
 //! and nowhere else, until somebody needs them in memory or the device needs the room.
 
+mod air;
+mod expected;
 mod health;
 mod line;
+mod operand;
 mod queue;
 mod source;
+mod stays;
 mod telemetry;
 mod topology;
 mod unit;
@@ -17,17 +21,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use drawloom_cuda::{Compiler, Device, Missing, devices};
+use drawloom_executor_core::Turn;
 use drawloom_model::{
     Assignment, AttemptId, DeviceCapacity, DeviceIndex, DeviceInfo, DeviceUsage, Failure,
-    FailureKind, JobKey, ObjectKey, ObjectType,
+    FailureKind, JobKey, ObjectKey,
 };
 use drawloom_nvml::Library;
 use tokio::sync::mpsc;
 
 use crate::cancellation::Cancellation;
 use crate::driver::News;
-use crate::store::{Kept, Resident, Store};
+use crate::store::{Resident, Store};
+use air::Ticket;
 use health::Place;
+pub(crate) use operand::Operand;
 use queue::Queue;
 use unit::Unit;
 pub(crate) use watch::watch;
@@ -59,14 +66,6 @@ pub(crate) struct DeviceJob {
     pub cancellation: Arc<Cancellation>,
 }
 
-/// An input and where it is.
-pub(crate) struct Operand {
-    pub object: ObjectKey,
-    pub kept: Kept,
-    /// Whether it came with the assignment.
-    pub was_sent: bool,
-}
-
 /// An attempt on a device has ended.
 #[derive(Debug)]
 pub(crate) struct Landing {
@@ -74,6 +73,8 @@ pub(crate) struct Landing {
     pub device: DeviceIndex,
     pub result: Result<Vec<Arc<Resident>>, Failure>,
     pub run_time: Duration,
+    /// To be dropped when the store has its outputs.
+    pub ticket: Option<Ticket>,
 }
 
 impl std::fmt::Debug for Devices {
@@ -87,6 +88,7 @@ impl Devices {
     /// is no driver. What watches them is to be given the library.
     pub(crate) fn open(
         is_wanted: bool,
+        cancel_grace: Duration,
         store: &Arc<Store>,
         news: &mpsc::UnboundedSender<News>,
     ) -> (Self, Option<Library>) {
@@ -106,7 +108,15 @@ impl Devices {
         let infos = topology::describe(&properties.collect::<Vec<_>>(), &found);
         let places = (0..).zip(offered).zip(&infos).map(|((index, (device, bytes)), info)| {
             let (store, news) = (Arc::clone(store), news.clone());
-            Place::new(DeviceIndex(index), info.uuid.clone(), device, bytes, store, news)
+            Place::new(
+                DeviceIndex(index),
+                info.uuid.clone(),
+                device,
+                bytes,
+                store,
+                news,
+                cancel_grace,
+            )
         });
         let (places, news): (Vec<_>, _) = (places.collect(), news.clone());
         let compiler = Arc::new(Compiler::default());
@@ -140,7 +150,14 @@ impl Devices {
     /// An attempt has run longer than it may: it ends, or its device does.
     pub(crate) fn time_is_up(&self, attempt: AttemptId) {
         for place in &self.places {
-            place.time_is_up(attempt, Instant::now());
+            place.stays().time_is_up(attempt, Instant::now());
+        }
+    }
+
+    /// An attempt is to end for another reason: it has longer for it.
+    pub(crate) fn cancelled(&self, attempt: AttemptId) {
+        for place in &self.places {
+            place.stays().cancelled(attempt, Instant::now());
         }
     }
 
@@ -185,13 +202,33 @@ impl Devices {
         }
     }
 
+    /// An attempt will come to a device, and want these objects there.
+    pub(crate) fn expect(
+        &self,
+        attempt: AttemptId,
+        device: DeviceIndex,
+        turn: Turn,
+        objects: &[ObjectKey],
+    ) {
+        if let Some(place) = self.places.get(usize::from(device.0)) {
+            place.expected().add(attempt, turn, objects);
+        }
+    }
+
+    /// An attempt that was expected has been there, or comes no more.
+    pub(crate) fn expect_no_more(&self, attempt: AttemptId, device: DeviceIndex) {
+        if let Some(place) = self.places.get(usize::from(device.0)) {
+            place.expected().remove(attempt);
+        }
+    }
+
     /// Puts an attempt into its device's queue; [`News::Landed`] tells of its end.
     pub(crate) fn run(&self, job: DeviceJob) {
         let attempt = job.assignment.attempt;
         let device = job.assignment.devices.first().copied().unwrap_or_default();
         if let Err(failure) = self.enqueue(device, job) {
-            let landing =
-                Landing { attempt, device, result: Err(failure), run_time: Duration::ZERO };
+            let (result, run_time) = (Err(failure), Duration::ZERO);
+            let landing = Landing { attempt, device, result, run_time, ticket: None };
             let _ = self.news.send(News::Landed(vec![landing]));
         }
     }
@@ -230,24 +267,6 @@ impl Seat {
 /// What is offered of a device's memory: what others leave, less a reserve.
 fn offered_bytes(device: &Device) -> Result<u64, drawloom_cuda::Error> {
     Ok(device.free_bytes()? / 100 * (100 - RESERVE_SHARE))
-}
-
-impl Operand {
-    fn object_type(&self) -> &ObjectType {
-        match &self.kept {
-            Kept::Memory(value) => &value.object_type,
-            Kept::Device(resident) => &resident.object_type,
-            Kept::Disk(spilled) => &spilled.object_type,
-        }
-    }
-
-    fn size_bytes(&self) -> u64 {
-        match &self.kept {
-            Kept::Memory(value) => value.data.len() as u64,
-            Kept::Device(resident) => resident.size_bytes(),
-            Kept::Disk(spilled) => spilled.size_bytes,
-        }
-    }
 }
 
 fn find() -> Vec<Arc<Device>> {

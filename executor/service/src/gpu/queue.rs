@@ -4,13 +4,15 @@
 //! computing overlap. An attempt comes here when its inputs have been made, so kernels of different
 //! streams never wait for each other.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drawloom_cuda::{Compiler, Error, Flight, Lane};
 use drawloom_model::{Assignment, AttemptId, Failure, FailureKind, ObjectKey, ObjectType};
 use tokio::sync::mpsc;
 
+use super::air::{Air, Ticket};
 use super::line::{Entrance, Exit, line};
 use super::source::Code;
 use super::unit::Unit;
@@ -61,40 +63,6 @@ impl Queue {
     }
 }
 
-/// How many calls are in flight.
-#[derive(Default)]
-struct Air {
-    flights: Mutex<usize>,
-    landed: Condvar,
-}
-
-impl Air {
-    fn take_off(&self) {
-        *self.flights.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-    }
-
-    fn touch_down(&self) {
-        *self.flights.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.landed.notify_all();
-    }
-
-    /// Whether there is one alone.
-    fn has_one(&self) -> bool {
-        *self.flights.lock().unwrap_or_else(PoisonError::into_inner) == 1
-    }
-
-    /// Waits until one has landed; whether there was any.
-    fn wait(&self) -> bool {
-        let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = *flights;
-        if before == 0 {
-            return false;
-        }
-        drop(self.landed.wait_while(flights, |flights| *flights >= before));
-        true
-    }
-}
-
 /// A call that was launched.
 struct Launched {
     job: DeviceJob,
@@ -133,7 +101,8 @@ impl Tower {
             match self.launch(&job) {
                 Ok((flight, operands)) => {
                     let now = thread_cpu();
-                    self.unit.launched(now.saturating_sub(cpu));
+                    let attempt = job.assignment.attempt;
+                    self.unit.launched(attempt, self.next, now.saturating_sub(cpu));
                     cpu = now;
                     self.air.take_off();
                     self.launched.push(Launched { job, flight, operands, start });
@@ -172,12 +141,12 @@ impl Tower {
         self.next = (self.next + 1) % self.lanes.len();
         let lane = &mut self.lanes[self.next];
         let plan = code.plan(lane, &self.compiler, &job.operands)?;
+        let seen = Cell::new(self.air.settled());
         let wait = || {
             self.launched.ring();
-            self.air.wait()
+            self.air.wait(&seen)
         };
-        let operands = job.operands.iter().map(|operand| self.unit.bring(operand, wait));
-        let operands = operands.collect::<Result<Vec<_>, Error>>()?;
+        let operands = self.unit.bring_all(&job.operands, wait)?;
         let buffers: Vec<_> = operands.iter().map(|operand| operand.buffer().clone()).collect();
         let flight = self.unit.making_room(|| lane.launch(&plan, &buffers), wait)?;
         Ok((flight, operands))
@@ -218,11 +187,13 @@ impl Ground {
             Ok(outputs) => Ok(self.keep(job.assignment.first_output, outputs)),
             Err(error) => Err(self.failure(&job.assignment, &error)),
         };
+        let outputs = result.as_ref().map_or(0, Vec::len);
+        let ticket = Ticket::new(&self.air, &self.unit, job.assignment.first_output, outputs);
         for operand in &job.operands {
             self.unit.forget_released(operand);
         }
         self.air.touch_down();
-        landing_of(&self.unit, &job, start, result)
+        Landing { ticket: Some(ticket), ..landing_of(&self.unit, &job, start, result) }
     }
 
     fn failure(&self, assignment: &Assignment, error: &Error) -> Failure {
@@ -245,7 +216,7 @@ impl Ground {
     ) -> Vec<Arc<Resident>> {
         let keys = (first.index..).map(|index| ObjectKey { job: first.job, index });
         let keep = |(object, (object_type, buffer))| {
-            self.unit.keep(object, object_type, buffer, Standing::Alone)
+            self.unit.keep(object, object_type, buffer, Standing::New)
         };
         keys.zip(outputs).map(keep).collect()
     }
@@ -269,5 +240,5 @@ fn landing_of(
     let code = Code::of(&job.assignment);
     observe(code.as_ref().map_or("none", Code::label), &result, run_time);
     tracing::debug!(?attempt, device = unit.index.0, ?run_time, ok = result.is_ok(), "landed");
-    Landing { attempt, device: unit.index, result, run_time }
+    Landing { attempt, device: unit.index, result, run_time, ticket: None }
 }

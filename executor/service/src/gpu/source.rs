@@ -51,7 +51,7 @@ impl<'c> Code<'c> {
         match self {
             Code::Kernel(call) => {
                 let types: Vec<ObjectType> =
-                    inputs.iter().map(|operand| operand.object_type().clone()).collect();
+                    inputs.iter().map(|operand| operand.object_type.clone()).collect();
                 lane.plan(call, &types)
             }
             Code::Users(spec) => {
@@ -65,9 +65,9 @@ impl<'c> Code<'c> {
 
 /// An input's type; that of a blob tells how many bytes it has.
 fn elements(operand: &Operand) -> ObjectType {
-    match operand.object_type() {
+    match &operand.object_type {
         ObjectType::Blob => {
-            ObjectType::Tensor { dtype: DType::U8, shape: Shape::new([operand.size_bytes()]) }
+            ObjectType::Tensor { dtype: DType::U8, shape: Shape::new([operand.size_bytes]) }
         }
         tensor @ ObjectType::Tensor { .. } => tensor.clone(),
     }

@@ -2,16 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drawloom_cuda::{Buffer, Device, Error};
 use drawloom_executor_core::Event;
 use drawloom_model::{
-    DeviceCapacity, DeviceIndex, DeviceUsage, Failure, FailureKind, ObjectKey, ObjectType, Value,
+    AttemptId, DeviceCapacity, DeviceIndex, DeviceUsage, Failure, FailureKind, ObjectKey,
+    ObjectType, Value,
 };
 use tokio::sync::mpsc;
 
 use super::Operand;
+use super::expected::Expected;
 use super::health::Place;
 use super::vram::{Standing, Victim, Vram};
 use crate::driver::News;
@@ -26,6 +28,7 @@ pub(super) struct Unit {
     store: Arc<Store>,
     news: mpsc::UnboundedSender<News>,
     vram: Mutex<Vram>,
+    expected: Arc<Mutex<Expected>>,
     counts: Counts,
 }
 
@@ -49,9 +52,10 @@ impl Unit {
         offered_bytes: u64,
         store: Arc<Store>,
         news: mpsc::UnboundedSender<News>,
+        expected: Arc<Mutex<Expected>>,
     ) -> Self {
         let (vram, counts) = (Mutex::default(), Counts::default());
-        Unit { place, index, device, offered_bytes, store, news, vram, counts }
+        Unit { place, index, device, offered_bytes, store, news, vram, expected, counts }
     }
 
     /// What it offers.
@@ -82,22 +86,38 @@ impl Unit {
         }
     }
 
-    /// An operand on the device, copied there unless it is.
-    pub(super) fn bring(
+    /// Operands on the device, copied there unless they are. Those that are there are taken first,
+    /// so that none of them has to go for the others.
+    pub(super) fn bring_all(
         &self,
-        operand: &Operand,
+        operands: &[Operand],
         wait: impl Fn() -> bool,
-    ) -> Result<Arc<Resident>, Error> {
-        if let Some(resident) = self.vram().find(operand.object) {
-            self.counts.found.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!("executor_vram_inputs_total", "found" => "there").increment(1);
+    ) -> Result<Vec<Arc<Resident>>, Error> {
+        let here: Vec<_> = operands.iter().map(|operand| self.find_here(operand)).collect();
+        let all = here.into_iter().zip(operands);
+        all.map(|(here, operand)| here.map_or_else(|| self.bring(operand, &wait), Ok)).collect()
+    }
+
+    fn find_here(&self, operand: &Operand) -> Option<Arc<Resident>> {
+        let resident = self.vram().find(operand.object)?;
+        self.counts.found.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("executor_vram_inputs_total", "found" => "there").increment(1);
+        Some(resident)
+    }
+
+    fn bring(&self, operand: &Operand, wait: impl Fn() -> bool) -> Result<Arc<Resident>, Error> {
+        // It may be the same as one before.
+        if let Some(resident) = self.find_here(operand) {
             return Ok(resident);
         }
-        match &operand.kept {
-            Kept::Memory(value) => self.upload(operand, value, wait),
+        let Some(kept) = operand.find(&self.store) else {
+            return Err(Error::Source("an input was dropped before its use".to_owned()));
+        };
+        match kept {
+            Kept::Memory(value) => self.upload(operand, &value, wait),
             Kept::Device(resident) if resident.home == self.index => {
                 self.counts.found.fetch_add(1, Ordering::Relaxed);
-                Ok(Arc::clone(resident))
+                Ok(resident)
             }
             Kept::Device(resident) => {
                 // Where the other device fails, this one does not.
@@ -134,7 +154,10 @@ impl Unit {
     }
 
     /// Counts a launch, which took so much processor time.
-    pub(super) fn launched(&self, cpu: Duration) {
+    pub(super) fn launched(&self, attempt: AttemptId, lane: usize, cpu: Duration) {
+        if let Some(place) = self.place.upgrade() {
+            place.stays().launched(attempt, lane, Instant::now());
+        }
         let nanos = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
         self.counts.launches.fetch_add(1, Ordering::Relaxed);
         self.counts.launch_cpu_nanos.fetch_add(nanos, Ordering::Relaxed);
@@ -158,6 +181,12 @@ impl Unit {
         let resident = Resident::new(object_type, self.index, device, buffer);
         self.vram().keep(object, Arc::clone(&resident), standing);
         resident
+    }
+
+    /// What was just made is in the store now, or nobody wants it.
+    pub(super) fn settle(&self, object: ObjectKey) {
+        let is_kept = matches!(self.store.find(object), Some(Kept::Device(_)));
+        self.vram().settle(object, is_kept);
     }
 
     /// Forgets a copy of what was released while it was used.
@@ -188,7 +217,9 @@ impl Unit {
 
     /// Moves objects out of the device's memory; whether any went.
     fn evict(&self, wanted_bytes: u64) -> bool {
-        let victims = self.vram().victims(wanted_bytes);
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let victims = self.vram().victims(wanted_bytes, |object| expected.next_use(object));
+        drop(expected);
         let mut any = false;
         for victim in victims {
             if victim.standing == Standing::Alone && !self.move_out(&victim) {

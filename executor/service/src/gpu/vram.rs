@@ -1,10 +1,12 @@
 //! What a device's memory holds of objects.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use drawloom_model::{JobKey, ObjectKey};
 
+use super::expected::When;
 use crate::store::Resident;
 
 /// Objects and copies of objects on one device, and which of them was used last.
@@ -24,6 +26,8 @@ struct Held {
 /// What an object on a device is to the executor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Standing {
+    /// It was just made, and the store does not refer to it yet.
+    New,
     /// It is nowhere else on the executor; the store refers to it.
     Alone,
     /// A copy of what is in the store, too.
@@ -52,6 +56,17 @@ impl Vram {
         }
     }
 
+    /// The store refers to what was just made, or does not want it.
+    pub(super) fn settle(&mut self, object: ObjectKey, is_kept: bool) {
+        match self.held.get_mut(&object) {
+            Some(held) if held.standing == Standing::New && is_kept => {
+                held.standing = Standing::Alone;
+            }
+            Some(held) if held.standing == Standing::New => self.forget(object),
+            Some(_) | None => {}
+        }
+    }
+
     /// Forgets an object.
     pub(super) fn forget(&mut self, object: ObjectKey) {
         if let Some(held) = self.held.remove(&object) {
@@ -76,12 +91,22 @@ impl Vram {
         self.bytes
     }
 
-    /// What could go so that so many bytes come free, and that nothing uses now: copies before what
-    /// is here alone, and of these what was used longest ago.
-    pub(super) fn victims(&self, wanted_bytes: u64) -> Vec<Victim> {
+    /// What could go so that so many bytes come free, and that nothing uses now. First what nobody is
+    /// known to want here: copies before what is here alone, and of these what was used longest ago.
+    /// Then what is wanted here, latest what is wanted next: so who runs next always has all the
+    /// room that there is, however much all together want.
+    pub(super) fn victims(
+        &self,
+        wanted_bytes: u64,
+        next_use: impl Fn(ObjectKey) -> Option<When>,
+    ) -> Vec<Victim> {
         let idle = self.held.iter().filter(|(_, held)| held.is_idle());
         let mut idle: Vec<_> = idle
-            .map(|(object, held)| ((held.standing == Standing::Alone, held.used), *object, held))
+            .map(|(object, held)| {
+                let wanted = next_use(*object).map(Reverse);
+                let rank = (wanted, held.standing == Standing::Alone, held.used);
+                (rank, *object, held)
+            })
             .collect();
         idle.sort_unstable_by_key(|(rank, object, _)| (*rank, *object));
         let mut found_bytes = 0;
@@ -108,7 +133,11 @@ pub(super) struct Victim {
 impl Held {
     /// Whether nobody has it but this device, and the store where it is nowhere else.
     fn is_idle(&self) -> bool {
-        let owners = 1 + usize::from(self.standing == Standing::Alone);
+        let owners = match self.standing {
+            Standing::New => return false,
+            Standing::Alone => 2,
+            Standing::Copy | Standing::Sent => 1,
+        };
         Arc::strong_count(&self.resident) <= owners
     }
 }
