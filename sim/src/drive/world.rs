@@ -209,6 +209,8 @@ impl<'c> World<'c> {
                 }
                 executor::Command::Restore { .. }
                 | executor::Command::Spill { .. }
+                | executor::Command::Expect { .. }
+                | executor::Command::ExpectNoMore { .. }
                 | executor::Command::Keep { .. }
                 | executor::Command::AnswerRoom { .. }
                 | executor::Command::Kill { .. }
