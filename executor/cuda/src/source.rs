@@ -3,6 +3,7 @@
 mod cache;
 mod library;
 mod nvrtc;
+mod prune;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -5,16 +5,20 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use super::prune::{Limits, prune};
 
 /// A folder of texts. Executors of one user may share it: files appear whole, under their final names.
 pub(super) struct Cache {
     folder: PathBuf,
+    limits: Limits,
 }
 
 impl Cache {
     /// The texts in a folder, which is made when there is something to keep.
     pub(super) fn new(folder: PathBuf) -> Self {
-        Cache { folder }
+        Cache { folder, limits: Limits::USUAL }
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -35,6 +39,9 @@ impl Cache {
         if whole.is_none() {
             tracing::warn!(path = %path.display(), "a compiled text is damaged; it is made anew");
         }
+        if whole.is_some() {
+            note_use(&path);
+        }
         whole.map(|(_, ptx)| ptx.to_owned())
     }
 
@@ -43,6 +50,9 @@ impl Cache {
         if let Err(error) = self.try_write(key, ptx) {
             let folder = self.folder.display();
             tracing::warn!(%folder, %error, "a compiled text cannot be kept");
+        } else if let Err(error) = prune(&self.folder, self.limits, SystemTime::now()) {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, %error, "compiled texts that nobody uses are not deleted");
         }
     }
 
@@ -56,6 +66,14 @@ impl Cache {
             let _ = fs::remove_file(&unfinished); // It may never have been there.
         }
         written
+    }
+}
+
+/// What is used stays longer. A folder that cannot be written serves all the same.
+fn note_use(path: &Path) {
+    let file = OpenOptions::new().append(true).open(path);
+    if let Err(error) = file.and_then(|file| file.set_modified(SystemTime::now())) {
+        tracing::debug!(path = %path.display(), %error, "its use is not noted");
     }
 }
 
@@ -101,6 +119,23 @@ mod tests {
         assert_eq!(cache.read("key").as_deref(), Some("again"));
         let files = fs::read_dir(path.parent().expect("a folder")).expect("a folder").count();
         assert_eq!(files, 1, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn what_is_used_stays_when_there_is_too_much() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut cache = Cache::new(folder.path().to_owned());
+        let hour_ago = SystemTime::now() - std::time::Duration::from_secs(3600);
+        for key in ["used", "unused"] {
+            cache.write(key, &"x".repeat(1000));
+            let file = OpenOptions::new().write(true).open(cache.path(key)).expect("a file");
+            file.set_modified(hour_ago).expect("its time is set");
+        }
+        assert!(cache.read("used").is_some());
+        cache.limits.bytes = 2500;
+        cache.write("new", &"x".repeat(1000));
+        assert!(cache.read("used").is_some() && cache.read("new").is_some());
+        assert_eq!(cache.read("unused"), None);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Nvrtc {
             let log = program.text(self.log_size, self.log).unwrap_or_default();
             let log = log.trim();
             let log = if log.is_empty() { self.explain(status) } else { log.to_owned() };
-            return Err(Error::Compile(log));
+            return Err(Error::Compile(with_advice(log, self.headers.as_deref())));
         }
         program.text(self.ptx_size, self.ptx).map_err(|status| Error::Compile(self.explain(status)))
     }
@@ -208,6 +208,18 @@ fn architectures(library: &Library) -> Result<Vec<u32>, String> {
     Ok(known)
 }
 
+/// What a compiler tells, and what to do where it lacks CUDA's headers.
+fn with_advice(log: String, headers: Option<&Path>) -> String {
+    if headers.is_some() || !log.contains("open source file") {
+        return log;
+    }
+    format!(
+        "{log}\nCUDA's headers, such as cuda_fp16.h, were not found on this executor: install CUDA's toolkit, \
+         or PyPI's nvidia-cuda-runtime-cu12 into the folder of nvidia-cuda-nvrtc-cu12 (for others of your \
+         own, give --include-path as an option)"
+    )
+}
+
 /// The folder of CUDA's headers: beside the library in a toolkit or among packages of PyPI.
 fn headers(library: &Library) -> Option<PathBuf> {
     let beside = path_of(library).and_then(|path| {
@@ -236,4 +248,26 @@ fn path_of(library: &Library) -> Option<PathBuf> {
     // SAFETY: a text of the loader's, which stays as long as the library.
     let path = unsafe { CStr::from_ptr(told.dli_fname) };
     Path::new(OsStr::from_bytes(path.to_bytes())).canonicalize().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_headers_are_told_with_advice() {
+        let log = || {
+            "kernel.cu(1): catastrophic error: could not open source file \"cuda_fp16.h\""
+                .to_owned()
+        };
+        let told = with_advice(log(), None);
+        assert!(told.starts_with(&log()) && told.contains("nvidia-cuda-runtime-cu12"), "{told}");
+        assert_eq!(
+            with_advice(log(), Some(Path::new("/include"))),
+            log(),
+            "it is another's header"
+        );
+        let other = "kernel.cu(1): error: expected a \";\"";
+        assert_eq!(with_advice(other.to_owned(), None), other);
+    }
 }
