@@ -140,31 +140,3 @@ fn copies_end_when_their_device_goes() {
     }
     assert_eq!(library.reports(), "");
 }
-
-/// As it happens to a device that hangs: others go on copying until they hear of it.
-#[test]
-fn a_context_that_is_reset_takes_no_memory_from_under_copies() {
-    let (library, _alone) = library();
-    for _ in 0..3 {
-        let device = device();
-        let data = bytes(1, 3 * MIB);
-        let (started, copying) = std::sync::mpsc::channel();
-        let ends = std::thread::spawn(move || {
-            let mut back = vec![0; data.len()];
-            loop {
-                let copied = device.upload(&data);
-                let copied = copied.and_then(|there| device.download(&there, &mut back));
-                if copied.is_err() {
-                    return;
-                }
-                assert!(back == data);
-                // Nobody listens any more when it has been reset.
-                let _ = started.send(());
-            }
-        });
-        copying.recv().expect("it copies");
-        drawloom_cuda::reset(0).expect("it is reset");
-        ends.join().expect("it hears of it");
-    }
-    library.clear_reports();
-}
