@@ -50,4 +50,14 @@ mod tests {
         assert_eq!(nearest("model", known), None);
         assert_eq!(nearest(&"a".repeat(1000), known), None);
     }
+
+    #[test]
+    fn near_names_are_found() {
+        let names = ["matmul", "maximum", "add", "adam"];
+        assert_eq!(nearest("matmull", names), Some("matmul"));
+        assert_eq!(nearest("mamtul", names), Some("matmul"));
+        assert_eq!(nearest("ad", names), Some("add"));
+        assert_eq!(nearest("convolve", names), None);
+        assert_eq!(nearest(&"a".repeat(1000), names), None);
+    }
 }

@@ -2,6 +2,7 @@
 
 use drawloom_plan::{Problem, ProblemBuilder, ProblemError};
 
+use crate::platform::is_modelled;
 use crate::workload::Cost;
 use crate::{Platform, SimError, Workload};
 
@@ -90,18 +91,16 @@ impl Case {
                 _ => error.to_string(),
             })
         })?;
-        let is_modelled = workload.tasks.iter().any(|task| {
-            matches!(
-                task.cost,
-                Cost::Measured { kernel: "geqrt" | "tsqrt" | "ormqr" | "tsmqr", .. }
-            )
-        });
+        let has_modelled = workload
+            .tasks
+            .iter()
+            .any(|task| matches!(task.cost, Cost::Measured { kernel, .. } if is_modelled(kernel)));
         Ok(Case {
             workload: workload.name.clone(),
             platform: platform.name.clone(),
             optimum: workload.optimum,
             tasks: workload.tasks.len(),
-            modelled: platform.modelled.filter(|_| is_modelled),
+            modelled: platform.modelled.filter(|_| has_modelled),
             has_cores_alone: kinds == 1,
             problem,
             moves,

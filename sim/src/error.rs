@@ -85,6 +85,12 @@ fn hint(nearest: &Option<&'static str>) -> String {
 }
 
 impl SimError {
+    /// There is no policy of that name among those known.
+    pub fn unknown_policy(name: &str, known: impl Iterator<Item = &'static str>) -> Self {
+        let nearest = known.min_by_key(|known| strsim::levenshtein(known, name));
+        SimError::UnknownPolicy { name: name.to_owned(), nearest }
+    }
+
     /// Something in a file is not as it must be.
     pub fn bad(file: &Path, field: impl Into<String>, message: impl Into<String>) -> Self {
         SimError::Bad { place: Place::new(file, field), message: message.into() }

@@ -1,5 +1,6 @@
 //! Plans a case, checks the schedule and tells figures.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -140,11 +141,14 @@ impl Case {
     }
 
     /// The problem with the times that tasks really take.
-    fn actual(&self, options: &RunOptions) -> Problem {
+    fn actual(&self, options: &RunOptions) -> Cow<'_, Problem> {
+        if options.noise == 0.0 {
+            return Cow::Borrowed(&self.problem);
+        }
         let mut random = fastrand::Rng::with_seed(options.seed);
         let mut factor = |_| 1.0 + options.noise * (2.0 * random.f64() - 1.0);
         let factors: Vec<f64> = (0..self.problem.len()).map(&mut factor).collect();
-        self.problem.scaled(&factors)
+        Cow::Owned(self.problem.scaled(&factors))
     }
 
     /// Plans with the times told, and runs as planned with those that tasks really take.
@@ -204,7 +208,5 @@ fn find(name: &str) -> Result<Found, SimError> {
     if let Some(name) = POLICIES.iter().find(|known| **known == name) {
         return Ok(Found::OfCore(name));
     }
-    let nearest = policies().map(|(known, _)| known);
-    let nearest = nearest.min_by_key(|known| strsim::levenshtein(known, name));
-    Err(SimError::UnknownPolicy { name: name.to_owned(), nearest })
+    Err(SimError::unknown_policy(name, policies().map(|(known, _)| known)))
 }

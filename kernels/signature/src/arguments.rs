@@ -1,9 +1,8 @@
 //! A call's attributes, checked, with defaults filled in.
 
-use drawloom_model::{Attribute, Attributes, DType};
+use drawloom_model::{Attribute, Attributes, DType, nearest};
 
 use crate::attribute::{AttributeSpec, Constant, Presence};
-use crate::suggest::nearest;
 use crate::{Signature, SignatureError};
 
 /// A call's attributes, checked against the kernel's signature.

@@ -14,7 +14,6 @@ mod error;
 mod order;
 mod rule;
 mod signature;
-mod suggest;
 mod value_type;
 pub mod windows;
 

@@ -7,7 +7,6 @@ use crate::schedule::{Schedule, Slot};
 const NOBODY: u32 = u32::MAX;
 
 /// A schedule in the making: some tasks have slots, and processors are busy then.
-#[derive(Clone)]
 pub(crate) struct Partial<'p> {
     pub problem: &'p Problem,
     slots: Vec<Slot>,
@@ -99,26 +98,22 @@ impl<'p> Partial<'p> {
         }
     }
 
-    /// The best slot for a task by a score, which gets slots of all processors that can run it. The
-    /// lowest score wins, then the lowest processor.
-    pub fn best(
-        &mut self,
-        task: usize,
-        insertion: bool,
-        mut score: impl FnMut(&Slot) -> f64,
-    ) -> Slot {
+    /// When the data of a task, as far as it is made, is where a processor is.
+    pub fn data_at(&mut self, task: usize, processor: usize) -> f64 {
+        let place = self.problem.processors()[processor].place as usize;
+        self.data_there(task)[place]
+    }
+
+    /// The best slot for a task by a score, which gets the earliest slots, gaps included, of all
+    /// processors that can run it. The lowest score wins, then the lowest processor.
+    pub fn best(&mut self, task: usize, mut score: impl FnMut(&Slot) -> f64) -> Slot {
         self.data_there(task);
         let mut best: Option<(f64, Slot)> = None;
         for (processor, it) in self.problem.processors().iter().enumerate() {
             if !self.problem.seconds_on_kind(task, it.kind as usize).is_finite() {
                 continue;
             }
-            let ready = self.there[it.place as usize];
-            let slot = if insertion {
-                self.inserted(task, processor, ready)
-            } else {
-                self.appended(task, processor, ready)
-            };
+            let slot = self.inserted(task, processor, self.there[it.place as usize]);
             let score = score(&slot);
             if best.as_ref().is_none_or(|(least, _)| score < *least) {
                 best = Some((score, slot));

@@ -1,7 +1,6 @@
 //! The world around the cores: a clock, messages under way, tasks that run and objects that move.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,8 +35,7 @@ pub(super) struct World<'c> {
     executors: Vec<executor::Executor>,
     now: Time,
     /// What is to happen, the earliest first, and of those at one moment the first that was said.
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
+    queue: BTreeMap<(Time, u64), Happening>,
     next: u64,
     slots: Vec<Option<Slot>>,
     sizes: BTreeMap<ObjectKey, u64>,
@@ -64,8 +62,7 @@ impl<'c> World<'c> {
             scheduler: Scheduler::new(config),
             executors: executors.collect(),
             now: Time::ZERO,
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            queue: BTreeMap::new(),
             next: 0,
             slots: vec![None; case.problem.len()],
             sizes: BTreeMap::new(),
@@ -92,8 +89,8 @@ impl<'c> World<'c> {
         events.push(Event::JobSubmitted { request, job, token: None, graph });
         self.tell_scheduler(events);
         while !self.has_ended && self.failure.is_none() {
-            let Some(Reverse((at, _))) = self.queue.peek() else { break };
-            self.now = *at;
+            let Some((&(at, _), _)) = self.queue.first_key_value() else { break };
+            self.now = at;
             self.moment();
         }
         self.outcome()
@@ -115,8 +112,7 @@ impl<'c> World<'c> {
     }
 
     fn at(&mut self, at: Time, what: Happening) {
-        self.queue.push(Reverse((at, self.next)));
-        self.happenings.insert(self.next, what);
+        self.queue.insert((at, self.next), what);
         self.next += 1;
     }
 
@@ -124,21 +120,19 @@ impl<'c> World<'c> {
     fn moment(&mut self) {
         let mut heard = Vec::new();
         let mut is_due = false;
-        while let Some(Reverse((at, id))) = self.queue.peek().copied()
-            && at == self.now
+        while let Some(next) = self.queue.first_entry()
+            && next.key().0 == self.now
         {
-            self.queue.pop();
-            match self.happenings.remove(&id) {
-                Some(Happening::ToScheduler(id, message)) => {
+            match next.remove() {
+                Happening::ToScheduler(id, message) => {
                     heard.push(Event::ExecutorSaid { executor: ExecutorId(id), message });
                 }
-                Some(Happening::ToExecutor(id, event)) => self.tell_executor(id, *event),
-                Some(Happening::SchedulerDue) => is_due = true,
-                Some(Happening::ExecutorDue(id)) => {
+                Happening::ToExecutor(id, event) => self.tell_executor(id, *event),
+                Happening::SchedulerDue => is_due = true,
+                Happening::ExecutorDue(id) => {
                     self.due[id as usize] = None;
                     self.tell_executor(id, executor::Event::TimeoutDue);
                 }
-                None => {}
             }
         }
         if is_due {

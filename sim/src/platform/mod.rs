@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use drawloom_plan::Link;
+pub(crate) use starpu::is_modelled;
 
 use crate::SimError;
 

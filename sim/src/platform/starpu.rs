@@ -60,6 +60,11 @@ const MODELLED: [(&str, &str, f64); 4] = [
     ("tsmqr", "lu_gemm", 2.0),
 ];
 
+/// Whether a kernel's times are modelled, and not measured.
+pub(crate) fn is_modelled(kernel: &str) -> bool {
+    MODELLED.iter().any(|(name, _, _)| *name == kernel)
+}
+
 /// Smaller footprints are artefacts of the machines' set-up.
 const LEAST_TILE: u32 = 64;
 

@@ -25,9 +25,8 @@ mod training;
 
 use std::sync::LazyLock;
 
-use drawloom_model::DType;
+use drawloom_model::{DType, nearest};
 
-use crate::suggest::nearest;
 use crate::{Arity, InputKind, InputSpec, OutputSpec, Signature};
 
 /// Each family's kernels.

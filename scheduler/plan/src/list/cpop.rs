@@ -18,11 +18,10 @@ pub(crate) fn cpop(problem: &Problem) -> Schedule {
         let seconds = processor.map_or(f64::INFINITY, |it| problem.seconds(task, it));
         let slot = match processor {
             Some(processor) if critical.contains(&task) && seconds.is_finite() => {
-                let place = problem.processors()[processor].place as usize;
-                let ready = partial.data_there(task)[place];
+                let ready = partial.data_at(task, processor);
                 partial.inserted(task, processor, ready)
             }
-            _ => partial.best(task, true, |slot| slot.finish),
+            _ => partial.best(task, |slot| slot.finish),
         };
         partial.place(task, slot);
     });

@@ -20,7 +20,7 @@ pub(crate) fn heft_with(
 ) -> Schedule {
     let mut partial = Partial::new(problem);
     by_priority(problem, priority, |task| {
-        let slot = partial.best(task, true, |slot| slot.finish + cost(task, slot));
+        let slot = partial.best(task, |slot| slot.finish + cost(task, slot));
         partial.place(task, slot);
     });
     partial.into_schedule()

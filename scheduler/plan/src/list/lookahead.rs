@@ -14,17 +14,18 @@ use crate::schedule::Schedule;
 pub(crate) fn lookahead(problem: &Problem) -> Schedule {
     let rank = upward(problem, |task| problem.mean_seconds(task));
     let mut partial = Partial::new(problem);
+    // The same, but for what is put there for a trial.
+    let mut trial = Partial::new(problem);
     by_priority(problem, &rank, |task| {
         let mut children: Vec<usize> =
             problem.after(task).iter().map(|edge| edge.task as usize).collect();
         children.sort_by(|a, b| rank[*b].total_cmp(&rank[*a]).then(a.cmp(b)));
         children.dedup();
-        let mut trial = partial.clone();
-        let slot = partial.best(task, true, |slot| {
+        let slot = partial.best(task, |slot| {
             trial.place(task, *slot);
             let mut latest = slot.finish;
             for child in &children {
-                let slot = trial.best(*child, true, |slot| slot.finish);
+                let slot = trial.best(*child, |slot| slot.finish);
                 trial.place(*child, slot);
                 latest = latest.max(slot.finish);
             }
@@ -33,6 +34,7 @@ pub(crate) fn lookahead(problem: &Problem) -> Schedule {
             latest
         });
         partial.place(task, slot);
+        trial.place(task, slot);
     });
     partial.into_schedule()
 }

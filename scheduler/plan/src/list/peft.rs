@@ -13,8 +13,7 @@ pub(crate) fn peft(problem: &Problem) -> Schedule {
     let priority: Vec<f64> = (0..problem.len()).map(|task| costs.mean(task)).collect();
     let mut partial = Partial::new(problem);
     by_priority(problem, &priority, |task| {
-        let slot =
-            partial.best(task, true, |slot| slot.finish + costs.of(task, slot.processor as usize));
+        let slot = partial.best(task, |slot| slot.finish + costs.of(task, slot.processor as usize));
         partial.place(task, slot);
     });
     partial.into_schedule()

@@ -16,7 +16,7 @@ pub(crate) fn random(problem: &Problem, seed: u64) -> Schedule {
         let able: Vec<usize> =
             processors.filter(|it| problem.seconds(task, *it).is_finite()).collect();
         let processor = able[random.usize(..able.len())];
-        let ready = partial.data_there(task)[problem.processors()[processor].place as usize];
+        let ready = partial.data_at(task, processor);
         let slot = partial.appended(task, processor, ready);
         partial.place(task, slot);
     });

@@ -17,7 +17,7 @@ pub(crate) fn round_robin(problem: &Problem) -> Schedule {
         // A problem has a processor for each task.
         let processor = able.next().unwrap_or_default();
         turn = (processor + 1) % count;
-        let ready = partial.data_there(task)[problem.processors()[processor].place as usize];
+        let ready = partial.data_at(task, processor);
         let slot = partial.appended(task, processor, ready);
         partial.place(task, slot);
     });

@@ -61,9 +61,6 @@ pub fn policies() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// The policy of that name.
 pub(super) fn find(name: &str) -> Result<Make, SimError> {
     let found = POLICIES.iter().find(|(known, _, _)| *known == name);
-    found.map(|(_, _, make)| *make).ok_or_else(|| {
-        let names = policies().map(|(name, _)| name);
-        let nearest = names.min_by_key(|known| strsim::levenshtein(known, name));
-        SimError::UnknownPolicy { name: name.to_owned(), nearest }
-    })
+    let known = || policies().map(|(name, _)| name);
+    found.map(|(_, _, make)| *make).ok_or_else(|| SimError::unknown_policy(name, known()))
 }
